@@ -1,0 +1,1 @@
+"""From a command line to an exit status; standard library only until the script runs."""

@@ -1,0 +1,197 @@
+"""The run's folder and journal, as the launcher writes them."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from runwrap import __version__
+from runwrap.errors import StoreError
+from runwrap.launch.outcome import signal_name
+from runwrap.record import new_run_id, new_run_name
+from runwrap.settings import data_root
+from runwrap.store.journal import Journal
+from runwrap.store.liveness import boot_id, pid_namespace, pid_started
+from runwrap.store.layout import project_folder
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from runwrap.launch.console import Marks
+    from runwrap.launch.guard import Guard
+    from runwrap.launch.outcome import Outcome
+    from runwrap.launch.spawn import Command
+    from runwrap.settings import Settings
+
+EXIT_FAILURES = {126: "could not be executed", 127: "could not be found"}
+
+
+class RunFolder:
+    """A run on disk, from its first record to its last.
+
+    Raises: StoreError, where it cannot be made.
+    """
+
+    def __init__(self, settings: Settings, words: list[str]) -> None:
+        self.settings = settings
+        self.words = words
+        self.started_s = time.time()
+        self.id = settings.id or new_run_id(self.started_s)
+        self.name = settings.name or new_run_name()
+        root = data_root(settings, os.environ)
+        self.path = os.path.join(root, project_folder(settings.project), self.id)
+        self.resumed = os.path.lexists(os.path.join(self.path, "journal.jsonl"))
+        if self.resumed and not settings.resume:
+            raise StoreError(f"there is a run {self.id} already", "choose another --id, or add --resume")
+        self.files_path = os.path.join(self.path, "files")
+        try:
+            os.makedirs(self.files_path, 0o700, exist_ok=True)
+        except OSError as error:
+            hint = f"set RUNWRAP_DIR or --dir to a folder that can be written (now: {root})"
+            raise StoreError(f"cannot make the run's folder {self.path}: {error.strerror}", hint) from error
+        self.output_path = os.path.join(self.path, "output.log")
+        self.journal_path = os.path.join(self.path, "journal.jsonl")
+        self.journal = Journal(self.journal_path)
+        self.oom_kills = 0
+
+    def environ(self) -> dict[bytes, bytes]:
+        """Return what the script finds in its environment beside what was there."""
+        return {b"RUNWRAP_RUN": os.fsencode(self.id), b"RUNWRAP_FILES": os.fsencode(self.files_path)}
+
+    def begin(self, mode: str, streams: list[str]) -> None:
+        """Write what is known before the start: the run, and what the command line says of it."""
+        settings = self.settings
+        records: Marks = [("run", self.run_facts(mode, streams), self.started_s)]
+        if settings.config:
+            records.append(("config", {"values": settings.config, "source": "flag"}, self.started_s))
+        if settings.tags:
+            records.append(("tag", {"add": settings.tags, "remove": []}, self.started_s))
+        if settings.notes:
+            records.append(("note", {"text": settings.notes}, self.started_s))
+        self.journal.append_many(records)
+
+    def run_facts(self, mode: str, streams: list[str]) -> dict[str, object]:
+        """Describe the run."""
+        both = "both" in streams
+        facts: dict[str, object] = {
+            "id": self.id,
+            "project": self.settings.project,
+            "name": self.name,
+            "group": self.settings.group,
+            "job_type": self.settings.job_type,
+            "argv": self.words,
+            "cwd": os.getcwd(),
+            "started": self.started_s,
+            "host": os.uname().nodename,
+            "user": user_name(),
+            "pid": os.getpid(),
+            "pid_started": pid_started(os.getpid()),
+            "boot_id": boot_id(),
+            "pid_namespace": pid_namespace(),
+            "runwrap": __version__,
+            "mode": mode,
+            "streams": {name: "both" if both else name for name in ("stdout", "stderr")},
+        }
+        raw = [os.fsencode(word) for word in self.words]
+        if any(not is_text(word) for word in raw):
+            import base64
+
+            facts["argv_base64"] = [base64.b64encode(word).decode() for word in raw]
+        if self.resumed:
+            facts["resumed"] = True
+        return facts
+
+    def start_diff(self, environ: dict[bytes, bytes]) -> object:
+        """Start what describes the working tree, just before the script can change it."""
+        if self.settings.no_git:
+            return None
+        from runwrap.capture.git_snapshot import start_diff
+
+        return start_diff(os.getcwd(), environ)
+
+    def script_started(self) -> None:
+        """Take the readings that the end is compared with."""
+        self.started_s = time.time()
+        self.started_clock_s = time.monotonic()
+
+    def collect_facts(self, guard: Guard, command: Command, diff: object) -> None:
+        """Gather the facts and write them into the journal. Runs in the collector."""
+        from runwrap.capture.facts import collect
+
+        journal = Journal(self.journal_path)
+        guard("facts", lambda: collect(journal.append, self, command, diff))
+        for notice in guard.notices:
+            journal.append("notice", notice)
+
+    def append_anew(self, records: Marks) -> None:
+        """Append from a process other than the wrapper."""
+        Journal(self.journal_path).append_many(records)
+
+    def mark_lost(self) -> None:
+        """Record that the wrapper was killed. Runs in the keeper."""
+        facts: dict[str, object] = {"status": None, "signal": None, "cause": "runwrap was killed", "lost": True}
+        facts["duration_s"] = time.monotonic() - self.started_clock_s
+        Journal(self.journal_path).append("exit", facts)
+
+    def end(self, outcome: Outcome, failure: bytes, marks: Marks, notices: list[dict[str, str]]) -> None:
+        """Write the last records."""
+        moment = time.time()
+        records = [*marks, *(("notice", dict(notice), moment) for notice in notices)]
+        records.append(("exit", self.exit_facts(outcome, failure), moment))
+        self.journal.append_many(records)
+        self.journal.sync()
+
+    def exit_facts(self, outcome: Outcome, failure: bytes) -> dict[str, object]:
+        """Describe the end."""
+        number = outcome.signal_number()
+        cause = outcome.cause(out_of_memory=False)
+        if failure:
+            cause = f"{self.words[0]}: {os.strerror(int(failure))}"
+        return {
+            "status": outcome.exit_status(),
+            "signal": signal_name(number) if number else None,
+            "cause": cause,
+            "duration_s": time.monotonic() - self.started_clock_s,
+            "cpu_user_s": outcome.cpu_user_s,
+            "cpu_system_s": outcome.cpu_system_s,
+            "memory_peak_bytes": outcome.memory_peak_bytes,
+        }
+
+    def greeting(self) -> str:
+        """Say which run has begun."""
+        return f"runwrap: {self.name} in {self.settings.project}, follow it with: runwrap logs -f {self.name}"
+
+    def farewell(self, outcome: Outcome) -> str:
+        """Say how the run ended."""
+        duration_s = time.monotonic() - self.started_clock_s
+        cause = outcome.cause(out_of_memory=False)
+        return f"runwrap: {self.name} {cause} after {in_words(duration_s)}, see: runwrap show {self.name}"
+
+
+def is_text(raw: bytes) -> bool:
+    """Tell whether bytes are UTF-8."""
+    try:
+        raw.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def user_name() -> str:
+    """Name the user, as the system knows them."""
+    import pwd
+
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())
+
+
+def in_words(duration_s: float) -> str:
+    """Write a duration as people say it: 0.4 s, 12 s, 3 min 20 s, 2 h 5 min."""
+    if duration_s < 60:
+        return f"{duration_s:.1f} s"
+    minutes, seconds = divmod(round(duration_s), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds} s"

@@ -1,0 +1,206 @@
+"""Full mode: someone typed the command, so the script gets a session on a terminal of its own."""
+
+from __future__ import annotations
+
+import _signal
+import _thread
+import os
+import select
+import termios
+import time
+
+from runwrap.launch import signals
+from runwrap.launch.descriptors import STDIN, STDOUT
+from runwrap.launch.outcome import Outcome
+from runwrap.launch.pump import Pumps
+from runwrap.launch.relay import Stream
+from runwrap.launch.shim import Shim, ShimProcess, start_shim
+from runwrap.launch.terminal import OFLAG, Keyboard, Terminal, copy_size, open_inner, unread_keys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from runwrap.launch.console import Console
+    from runwrap.launch.keeper import Keeper
+    from runwrap.launch.spawn import Command
+
+    Guard = Callable[[str, Callable[[], None]], None]
+
+# A shell's `fg` sends no SIGCONT to a job that runs already.
+BACKGROUND_POLL_S = 0.2
+QUIET_WAIT_S = 0.1
+FATAL = frozenset({_signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP, _signal.SIGQUIT})
+
+
+class FullSession:
+    """A script in a session of its own, on an inner terminal that mirrors the outer one."""
+
+    mode = "full"
+
+    def __init__(self, command: Command, console: Console) -> None:
+        self.command = command
+        self.terminal = Terminal(STDIN)
+        self.master, self.slave = open_inner(STDIN)
+        self.slave_name = os.ttyname(self.slave)
+        self.started_modes = self.terminal.saved
+        self.streams = [Stream("both", self.master, STDOUT, console, terminal=True, packet=False)]
+        self.main_thread = _thread.get_ident()
+        self.pumps = Pumps(self.streams, self.wake)
+        self.shim: Shim
+        self.foreground = False
+        self.keyboard: Keyboard | None = None
+        self.keyboard_done = _thread.allocate_lock()
+        self.reports: list[list[bytes]] = []
+        self.outcome: Outcome | None = None
+
+    def wake(self) -> None:
+        """Wake the main thread, from any other."""
+        signals.poke(self.main_thread)
+
+    def script_ends(self) -> list[int]:
+        """List the descriptors that only the script is to hold."""
+        return [self.slave]
+
+    def start(self, keeper: Keeper, failure_fd: int) -> None:
+        """Fork the shim and with it the script."""
+        self.foreground = self.terminal.in_foreground()
+        process = ShimProcess(self.command, self.master, self.slave)
+        self.shim = start_shim(
+            process, failure_fd, keeper.orders, [keeper.answers], in_foreground=self.foreground
+        )
+        os.close(self.slave)
+
+    def serve(self, keeper: Keeper, guard: Guard) -> Outcome:
+        """Relay keys, output and signals until the script has ended. Blocks."""
+        if self.foreground:
+            self.take_terminal()
+        self.pumps.start(guard, self.follow_modes)
+        _thread.start_new_thread(guard, ("session", self.read_reports))
+        while self.outcome is None or not self.pumps.all_done():
+            info = signals.wait(None if self.foreground else BACKGROUND_POLL_S)
+            if info is not None and not signals.is_poke(info):
+                if self.outcome is None:
+                    self.deliver(info, keeper)
+                elif info.si_signo in FATAL:
+                    self.outcome.broken_by = info.si_signo
+                    break
+            while self.reports:
+                self.hear(self.reports.pop(0), keeper)
+            self.look_where_we_are()
+        self.finish()
+        return self.outcome
+
+    def follow_modes(self) -> None:
+        """Let the outer terminal follow the inner one. Threads: called by the pump."""
+        self.terminal.follow(termios.tcgetattr(self.master))
+
+    def read_reports(self) -> None:
+        """Collect what the shim reports. Blocks: until it has gone. Threads: one of its own."""
+        while reports := self.shim.read_reports():
+            self.reports.extend(reports)
+            self.wake()
+        # Where the shim itself was killed, its session and the script go with it.
+        self.reports.append([b"ended", b"%d" % _signal.SIGKILL, b"0", b"0", b"0"])
+        self.wake()
+
+    def hear(self, report: list[bytes], keeper: Keeper) -> None:
+        """Act on one report of the shim."""
+        if report[0] == b"stopped":
+            self.stop(int(report[1]))
+        elif self.outcome is None:
+            keeper.script_ended()
+            status, user_s, system_s, peak_kb = report[1:]
+            self.outcome = Outcome(int(status), float(user_s), float(system_s), int(peak_kb))
+            self.pumps.stop()
+
+    def deliver(self, info: Any, keeper: Keeper) -> None:
+        """Pass a signal to the inner terminal or to the script, as the outer one would have."""
+        number = info.si_signo
+        is_group_signal = number != _signal.SIGCHLD and keeper.is_group_signal(number)
+        if number == _signal.SIGWINCH:
+            copy_size(STDIN, self.master)
+        elif number == _signal.SIGCHLD:
+            pass
+        elif not signals.is_from_terminal(info):
+            self.shim.signal(number, whole_group=is_group_signal)
+        elif number == _signal.SIGHUP:
+            self.shim.signal(number, whole_group=True)
+        elif key := self.terminal.key_of(number):
+            os.write(self.master, key)
+
+    def stop(self, signal_number: int) -> None:
+        """Stop as the script did, with the terminal as it left it; go on once we are continued."""
+        deadline = time.monotonic() + QUIET_WAIT_S
+        while time.monotonic() < deadline and select.select([self.master], [], [], 0)[0]:
+            time.sleep(0.001)
+        self.give_terminal(termios.tcgetattr(self.master))
+        signals.stop_self(signal_number, whole_group=True)
+        was_stopped = signals.take(_signal.SIGCONT, 0)
+        self.look_where_we_are()
+        if not was_stopped and signal_number in (_signal.SIGTTIN, _signal.SIGTTOU):
+            # An orphaned job that reads will never be given the terminal: as if it were hung up.
+            self.shim.signal(_signal.SIGHUP, whole_group=True)
+        self.shim.signal(_signal.SIGCONT, whole_group=True)
+
+    def look_where_we_are(self) -> None:
+        """Mirror the shell's job control: are we in the foreground or not?"""
+        now = self.terminal.in_foreground()
+        if now and not self.terminal.is_raw and self.outcome is None:
+            copy_size(STDIN, self.master)
+            self.take_terminal()
+            self.shim.set_foreground(script_is=True)
+        elif not now and self.foreground:
+            self.shim.set_foreground(script_is=False)
+            self.stop_keyboard()
+            self.terminal.is_raw = False  # the shell has set its own modes
+        self.foreground = now
+
+    def take_terminal(self) -> None:
+        """Give the inner terminal the modes that the shell left us, then carry keys to it."""
+        self.started_modes = self.terminal.take()
+        termios.tcsetattr(self.master, termios.TCSANOW, self.started_modes)
+        self.terminal.make_raw()
+        self.keyboard = Keyboard(STDIN, self.master)
+        self.keyboard_done.acquire()
+        _thread.start_new_thread(self.carry_keys, (self.keyboard,))
+
+    def carry_keys(self, keyboard: Keyboard) -> None:
+        """Carry keys. Threads: one of its own."""
+        try:
+            keyboard.run()
+        finally:
+            self.keyboard_done.release()
+
+    def stop_keyboard(self) -> None:
+        """Stop carrying keys, for certain: another reader would lose them to us."""
+        if self.keyboard is not None:
+            self.keyboard.stop()
+            self.keyboard_done.acquire()
+            self.keyboard_done.release()
+            self.keyboard = None
+
+    def give_terminal(self, modes: list[Any]) -> None:
+        """Leave the outer terminal to others, in these modes."""
+        self.stop_keyboard()
+        self.terminal.cook(modes)
+
+    def finish(self) -> None:
+        """Leave the outer terminal as the script would have: changed by it only if it exited 0."""
+        assert self.outcome is not None
+        modes = self.terminal.saved
+        inner = termios.tcgetattr(self.master)
+        if self.outcome.exit_status() == 0 and inner != self.started_modes:
+            modes = inner
+        self.stop_keyboard()
+        if self.terminal.is_raw and self.terminal.in_foreground():
+            if keys := unread_keys(self.slave_name):
+                self.terminal.push_back(keys)
+            self.terminal.cook(modes)
+        if self.pumps.any_left():
+            inner[OFLAG] &= ~termios.OPOST  # the outer terminal does that again, from now on
+            termios.tcsetattr(self.master, termios.TCSANOW, inner)
+        os.close(self.shim.orders)
+        if not self.pumps.any_left():
+            os.waitpid(self.shim.pid, 0)

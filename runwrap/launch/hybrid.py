@@ -1,0 +1,173 @@
+"""Hybrid mode: something is redirected, so the script stays in our job, on the real terminal."""
+
+from __future__ import annotations
+
+import _signal
+import _thread
+import os
+import termios
+
+from runwrap.launch import signals
+from runwrap.launch.descriptors import STDIN
+from runwrap.launch.outcome import Outcome
+from runwrap.launch.pump import Pumps
+from runwrap.launch.relay import Stream, make_pipe
+from runwrap.launch.spawn import exec_script, fork
+from runwrap.launch.terminal import IFLAG, LFLAG, EXTPROC, Keyboard, copy_size, open_inner_for_output
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from runwrap.launch.console import Console
+    from runwrap.launch.descriptors import Wire
+    from runwrap.launch.keeper import Keeper
+    from runwrap.launch.spawn import Command
+
+    Guard = Callable[[str, Callable[[], None]], None]
+
+PIPE_BYTES = 1 << 20
+FATAL = frozenset({_signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP, _signal.SIGQUIT})
+
+
+class HybridSession:
+    """A script in our own process group, with a pipe or an inner terminal for each output stream."""
+
+    mode = "hybrid"
+
+    def __init__(self, command: Command, wires: list[Wire], console: Console) -> None:
+        self.command = command
+        self.script = 0
+        self.ends: dict[int, int] = {}
+        self.mirrors: list[Mirror] = []
+        self.streams = [self.open(wire, console) for wire in wires]
+        self.main_thread = _thread.get_ident()
+        self.pumps = Pumps(self.streams, lambda: signals.poke(self.main_thread))
+
+    def open(self, wire: Wire, console: Console) -> Stream:
+        """Make the two ends of a stream: one for the script, one for us."""
+        if wire.kind == "pipe":
+            ours, theirs = make_pipe(PIPE_BYTES)
+        else:
+            ours, theirs = open_inner_for_output(wire.sink if wire.kind == "terminal" else None)
+        self.ends |= dict.fromkeys(wire.serves, theirs)
+        mirrored = wire.kind == "terminal"
+        stream = Stream(wire.name, ours, wire.sink, console, terminal=wire.kind != "pipe", packet=mirrored)
+        if mirrored:
+            self.mirrors.append(Mirror(ours, wire.sink))
+            stream.on_status = self.mirrors[-1].follow
+        return stream
+
+    def script_ends(self) -> list[int]:
+        """List the descriptors that only the script is to hold."""
+        return list(set(self.ends.values()))
+
+    def start(self, keeper: Keeper, failure_fd: int) -> None:
+        """Fork the script; the keeper hears of it before it is executed."""
+
+        def child() -> None:
+            os.write(keeper.orders, b"script %d\n" % os.getpid())
+            exec_script(self.command, self.ends, failure_fd)
+
+        self.script = fork(child)
+        for fd in self.script_ends():
+            os.close(fd)
+
+    def serve(self, keeper: Keeper, guard: Guard) -> Outcome:
+        """Relay streams and signals until the script has ended and its output is through. Blocks."""
+        self.pumps.start(guard, None)
+        outcome: Outcome | None = None
+        dropped: set[int] = set()
+        while outcome is None or not self.pumps.all_done():
+            info = signals.wait(None)
+            if info.si_signo == _signal.SIGCHLD:
+                outcome = outcome or self.look_at_script(keeper)
+            elif signals.is_poke(info):
+                for place in set(self.pumps.lost()) - dropped:
+                    dropped.add(place)
+                    keeper.drop_stream(place)
+            elif outcome is None:
+                self.deliver(info, keeper)
+            elif info.si_signo in FATAL:
+                outcome.broken_by = info.si_signo
+                break
+            elif info.si_signo in signals.STOPS:
+                signals.stop_self(info.si_signo, whole_group=False)
+        self.close()
+        return outcome
+
+    def look_at_script(self, keeper: Keeper) -> Outcome | None:
+        """Find out whether the script has stopped, which we follow, or has ended."""
+        change = os.waitid(os.P_PID, self.script, os.WEXITED | os.WSTOPPED | os.WNOHANG | os.WNOWAIT)
+        if change is None:
+            return None
+        if change.si_code == os.CLD_STOPPED:
+            os.waitid(os.P_PID, self.script, os.WSTOPPED | os.WNOHANG)
+            signals.stop_self(change.si_status, whole_group=False)
+            return None
+        keeper.script_ended()
+        _, status, usage = os.wait4(self.script, 0)
+        self.pumps.stop()
+        return Outcome(status, usage.ru_utime, usage.ru_stime, usage.ru_maxrss)
+
+    def deliver(self, info: Any, keeper: Keeper) -> None:
+        """Pass a signal on, unless the script has got its own."""
+        number = info.si_signo
+        # Asked in any case: the keeper's copy is to be taken, lest it answer for a later one.
+        has_its_own = keeper.is_group_signal(number)
+        if number == _signal.SIGWINCH:
+            # It may have asked for the size before we could copy it.
+            has_its_own = not self.mirrors
+            for mirror in self.mirrors:
+                copy_size(mirror.outer, mirror.inner)
+        if not has_its_own and (number == _signal.SIGWINCH or not signals.is_from_terminal(info)):
+            os.kill(self.script, number)
+
+    def close(self) -> None:
+        """Stop what reads keys."""
+        for mirror in self.mirrors:
+            mirror.stop_keys()
+
+
+class Mirror:
+    """Repeats on a real terminal the modes that a script sets on its inner one."""
+
+    def __init__(self, inner: int, outer: int) -> None:
+        self.inner = inner
+        self.outer = outer
+        self.modes = termios.tcgetattr(inner)
+        self.keyboard: Keyboard | None = None
+
+    def follow(self) -> None:
+        """Repeat a change; where stdin is no terminal, a program that wants single keys gets them."""
+        before, self.modes = self.modes, termios.tcgetattr(self.inner)
+        try:
+            if os.tcgetpgrp(self.outer) != os.getpgrp():
+                return
+            outer = termios.tcgetattr(self.outer)
+            for place in range(IFLAG, LFLAG + 1):
+                outer[place] ^= before[place] ^ self.modes[place]
+            outer[LFLAG] &= ~EXTPROC
+            if before[-1] != self.modes[-1]:
+                outer[-1] = list(self.modes[-1])
+            termios.tcsetattr(self.outer, termios.TCSANOW, outer)
+        except (OSError, termios.error):
+            return  # hung up, or no terminal of ours
+        self.carry_keys(wanted=not self.modes[LFLAG] & termios.ICANON and not os.isatty(STDIN))
+
+    def carry_keys(self, *, wanted: bool) -> None:
+        """Start or stop carrying keys from the real terminal to the inner one."""
+        if wanted and self.keyboard is None:
+            self.keyboard = Keyboard(self.outer, self.inner)
+            _thread.start_new_thread(self.keyboard.run, ())
+        elif not wanted:
+            self.stop_keys()
+
+    def stop_keys(self) -> None:
+        """Stop carrying keys."""
+        if self.keyboard is not None:
+            self.keyboard.stop()
+            self.keyboard = None
+
+

@@ -1,0 +1,192 @@
+"""The keeper: a small process beside the wrapper that finishes what a killed wrapper cannot.
+
+It stands in the wrapper's process group and so sees which signals were sent to the whole group;
+it holds every stream, and relays what others go on writing after the script has ended.
+"""
+
+from __future__ import annotations
+
+import _signal
+import os
+import select
+
+from runwrap.launch import signals
+from runwrap.launch.spawn import fork
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from runwrap.launch.console import Marks
+    from runwrap.launch.relay import Stream
+
+# The kernel signals a group one after the other: our copy may come a moment after the wrapper's.
+GROUP_SIGNAL_WAIT_S = 0.002
+SCRIPT_END_WAIT_MS = 2000
+
+
+class Keeper:
+    """The wrapper's end of the keeper: what it may be told and asked."""
+
+    def __init__(self, pid: int, orders: int, answers: int) -> None:
+        self.pid = pid
+        self.orders = orders
+        self.answers = answers
+
+    def tell(self, order: bytes) -> None:
+        """Send an order; a keeper that is gone is done without."""
+        try:
+            os.write(self.orders, order + b"\n")
+        except OSError:
+            pass
+
+    def ask(self, order: bytes) -> bytes:
+        """Send an order and return the answer, or nothing from a keeper that is gone."""
+        self.tell(order)
+        return os.read(self.answers, 1)
+
+    def script_ended(self) -> None:
+        """Say that the script's pid is about to be free for others."""
+        self.tell(b"ended")
+
+    def is_group_signal(self, signal_number: int) -> bool:
+        """Ask whether a signal that the wrapper got was sent to the whole group."""
+        return self.ask(b"signal %d" % signal_number) == b"y"
+
+    def drop_stream(self, index: int) -> None:
+        """Have a stream closed whose reader has gone. Blocks: until it is."""
+        self.ask(b"drop %d" % index)
+
+    def leave(self, *, relay_late: bool) -> None:
+        """End the keeper, or leave it to relay what comes late."""
+        self.tell(b"late" if relay_late else b"done")
+        if not relay_late:
+            os.waitpid(self.pid, 0)
+
+
+class KeeperProcess:
+    """What runs in the keeper."""
+
+    def __init__(
+        self,
+        streams: list[Stream],
+        on_wrapper_death: Callable[[], None],
+        append: Callable[[Marks], object],
+        mark_lost: Callable[[], None],
+    ) -> None:
+        self.streams = streams
+        self.append = append
+        self.on_wrapper_death = on_wrapper_death
+        self.mark_lost = mark_lost
+        self.script = -1
+
+    def serve(self, orders: int, answers: int) -> None:
+        """Follow orders until told to leave, or until the wrapper is dead. Blocks."""
+        rest = b""
+        while True:
+            chunk = os.read(orders, 4096)
+            if not chunk:
+                return self.finish_for_wrapper()
+            *lines, rest = (rest + chunk).split(b"\n")
+            for line in lines:
+                word, _, value = line.partition(b" ")
+                if word == b"done":
+                    return None
+                if word == b"late":
+                    return self.relay_late()
+                self.obey(word, value, answers)
+
+    def obey(self, word: bytes, value: bytes, answers: int) -> None:
+        """Do one thing that was ordered, and answer where an answer is waited for."""
+        if word == b"script":
+            self.script = os.pidfd_open(int(value))
+        elif word == b"ended":
+            self.script = -1
+        elif word == b"signal":
+            os.write(answers, b"y" if signals.take(int(value), GROUP_SIGNAL_WAIT_S) else b"n")
+        elif word == b"drop":
+            self.close(self.streams[int(value)])
+            os.write(answers, b".")
+
+    def close(self, stream: Stream) -> None:
+        """Give up a stream."""
+        self.streams = [other for other in self.streams if other is not stream]
+        os.close(stream.source)
+
+    def finish_for_wrapper(self) -> None:
+        """The wrapper was killed: end the script as the same kill would have, and keep its output."""
+        self.on_wrapper_death()
+        if self.script >= 0:
+            _signal.pidfd_send_signal(self.script, _signal.SIGKILL)
+            poller = select.poll()
+            poller.register(self.script, select.POLLIN)
+            poller.poll(SCRIPT_END_WAIT_MS)
+        self.recover()
+        sinks = {stream.name: stream.sink for stream in self.streams}
+        for stream in self.streams:
+            stream.sink = None  # the log first: a full pipe or a stopped terminal may hold us up
+            stream.rescue_via()
+            self.drain(stream)
+        self.mark_lost()
+        for stream in self.streams:
+            stream.sink = sinks[stream.name]
+        self.relay_again(sinks)
+        self.relay_late()
+
+    def recover(self) -> None:
+        """Take over the log where the wrapper left it."""
+        for stream in self.streams:
+            stream.console.recover()
+
+    def drain(self, stream: Stream) -> None:
+        """Bring what is buffered into the log."""
+        poller = select.poll()
+        poller.register(stream.source, select.POLLIN)
+        end = stream.console.end + stream.left_bytes()
+        while poller.poll(0) and stream.step() and stream.console.end < end:
+            pass
+
+    def relay_again(self, sinks: dict[str, int | None]) -> None:
+        """Relay what has only been logged, and record the marks."""
+        for _, mark, _ in self.append_marks():
+            for stream in self.streams:
+                if stream.name == mark["stream"] and sinks[stream.name] is not None:
+                    stream.relay(int(str(mark["offset"])), int(str(mark["size_bytes"])))
+
+    def append_marks(self) -> Marks:
+        """Record which bytes of the log came when."""
+        marks = self.streams[0].console.take_marks() if self.streams else []
+        if marks:
+            self.append(marks)
+        return marks
+
+    def relay_late(self) -> None:
+        """Relay until nobody holds the streams any more. Blocks."""
+        poller = select.poll()
+        self.recover()
+        for stream in self.streams:
+            poller.register(stream.source, select.POLLIN)
+        while self.streams:
+            ready = {fd for fd, _ in poller.poll()}
+            for stream in [one for one in self.streams if one.source in ready]:
+                ended = not stream.step() or stream.sink_error
+                self.append_marks()
+                if ended:
+                    poller.unregister(stream.source)
+                    self.close(stream)
+
+
+def start_keeper(process: KeeperProcess, script_ends: list[int]) -> Keeper:
+    """Fork the keeper, in the wrapper's own process group; it holds no end that is the script's."""
+    orders_read, orders = os.pipe()
+    answers, answers_write = os.pipe()
+
+    def child() -> None:
+        for fd in (orders, answers, *script_ends):
+            os.close(fd)
+        process.serve(orders_read, answers_write)
+
+    pid = fork(child)
+    os.close(orders_read)
+    os.close(answers_write)
+    return Keeper(pid, orders, answers)

@@ -1,0 +1,226 @@
+"""The main path: from a command line to the script's exit status."""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+
+from runwrap.errors import CommandNotExecutableError, CommandNotFoundError, RunwrapError
+from runwrap.launch import signals
+from runwrap.launch.console import Console
+from runwrap.launch.descriptors import STDERR, choose_wires, fill_closed, is_full_terminal
+from runwrap.launch.folder import RunFolder
+from runwrap.launch.guard import Guard
+from runwrap.launch.keeper import KeeperProcess, start_keeper
+from runwrap.launch.options import OPTIONS, parse
+from runwrap.launch.spawn import Command, find, fork
+from runwrap.settings import load
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from runwrap.launch.full import FullSession
+    from runwrap.launch.hybrid import HybridSession
+    from runwrap.launch.keeper import Keeper
+    from runwrap.launch.outcome import Outcome
+    from runwrap.settings import Settings
+
+COLLECTOR_WAIT_S = 1.0
+
+
+def launch(arguments: list[str]) -> int:
+    """Run a command as a tracked run and return the status to exit with.
+
+    Raises: RunwrapError, only before the script starts.
+    """
+    closed = fill_closed()
+    given, words = parse(arguments)
+    environ = script_environ()
+    settings = load(given, os.environ, current_folder(), OPTIONS)
+    command = Command([os.fsencode(word) for word in words], environ, closed, set())
+    check(command)
+    if settings.off:
+        return run_untouched(command)
+    folder = RunFolder(settings, words)
+    command.environ = environ | folder.environ()
+    command.signal_mask = signals.block_all()
+    return Launch(settings, folder, command).run()
+
+
+def current_folder() -> str:
+    """Return the current folder, or the root where it has been deleted."""
+    try:
+        return os.getcwd()
+    except OSError:
+        return "/"
+
+
+def script_environ() -> dict[bytes, bytes]:
+    """Return the environment as it was given to us."""
+    environ = dict(os.environb)
+    if environ.get(b"LC_CTYPE") == b"C.UTF-8":
+        # Python sets this for itself in the C locale (PEP 538); the script is to see what was there.
+        with open("/proc/self/environ", "rb") as file:
+            if b"LC_CTYPE=C.UTF-8" not in file.read().split(b"\0"):
+                del environ[b"LC_CTYPE"]
+    return environ
+
+
+def check(command: Command) -> None:
+    """Check that the command can be found and executed.
+
+    Raises: CommandNotFoundError, CommandNotExecutableError.
+    """
+    name = os.fsdecode(command.argv[0])
+    path, executable = find(command.argv[0], command.environ)
+    if path is None:
+        hint = "check the spelling, or give the path of the file"
+        raise CommandNotFoundError(f"{name}: command not found", hint)
+    if not executable:
+        reason = "is a folder" if os.path.isdir(path) else "is not executable"
+        shown = os.fsdecode(path)
+        hint = "" if os.path.isdir(path) else f"make it executable (chmod +x {shown}) or name its interpreter"
+        raise CommandNotExecutableError(f"{shown} {reason}", hint)
+
+
+def run_untouched(command: Command) -> int:
+    """Become the command (`--off`)."""
+    from runwrap.launch.spawn import exec_script
+
+    failure_read, failure_write = os.pipe()
+    command.signal_mask = set()
+    exec_script(command, {}, failure_write)
+
+
+class Launch:
+    """One run on its way: the processes and threads around one script."""
+
+    def __init__(self, settings: Settings, folder: RunFolder, command: Command) -> None:
+        self.settings = settings
+        self.folder = folder
+        self.command = command
+        self.guard = Guard()
+        self.console = Console(folder.output_path)
+        self.session = self.choose_session()
+        folder.begin(self.session.mode, [stream.name for stream in self.session.streams])
+        self.speaks = not settings.quiet and STDERR not in command.closed and os.isatty(STDERR)
+
+    def choose_session(self) -> FullSession | HybridSession:
+        """Choose the mode by what our own descriptors are."""
+        closed = self.command.closed
+        if is_full_terminal(closed):
+            from runwrap.launch.full import FullSession
+
+            return FullSession(self.command, self.console)
+        from runwrap.launch.hybrid import HybridSession
+
+        return HybridSession(self.command, choose_wires(closed, self.settings.pty), self.console)
+
+    def run(self) -> int:
+        """Start everything, wait for the end of the script, and finish the record. Blocks."""
+        self.say(self.folder.greeting())
+        keeper = start_keeper(self.keeper_process(), self.session.script_ends())
+        failure_read, failure_write = os.pipe()
+        diff = self.folder.start_diff(self.command.environ)
+        self.folder.script_started()
+        self.session.start(keeper, failure_write)
+        os.close(failure_write)
+        collector = self.start_collector(keeper, diff)
+        self.start_flushing()
+        outcome = self.session.serve(keeper, self.guard)
+        self.finish(outcome, keeper, os.read(failure_read, 16), collector)
+        return self.leave(outcome)
+
+    def keeper_process(self) -> KeeperProcess:
+        """Say what the keeper does when the wrapper is killed."""
+        terminal = getattr(self.session, "terminal", None)
+
+        def on_wrapper_death() -> None:
+            if terminal is not None:
+                terminal.restore_if_left_raw()
+
+        return KeeperProcess(
+            self.session.streams, on_wrapper_death, self.folder.append_anew, self.folder.mark_lost
+        )
+
+    def start_collector(self, keeper: Keeper, diff: object) -> int:
+        """Fork the process that gathers the facts while the script runs already."""
+
+        def child() -> None:
+            os.setsid()
+            os.nice(5)
+            for fd in (keeper.orders, keeper.answers, *self.held()):
+                os.close(fd)
+            null = os.open(os.devnull, os.O_RDWR)
+            for fd in (0, 1, 2):
+                os.dup2(null, fd)
+            self.folder.collect_facts(self.guard, self.command, diff)
+            os._exit(0)
+
+        return os.pidfd_open(fork(child))
+
+    def held(self) -> list[int]:
+        """List the descriptors of ours that somebody waits to see closed."""
+        shim = getattr(self.session, "shim", None)
+        return [stream.source for stream in self.session.streams] + ([shim.orders] if shim else [])
+
+    def start_flushing(self) -> None:
+        """Start the thread that records which bytes came when."""
+        import _thread
+
+        journal = self.folder.journal
+        work = lambda: self.console.flush_forever(journal.append_many, journal.sync)  # noqa: E731  # two lines
+        _thread.start_new_thread(self.guard, ("journal", work))
+
+    def finish(self, outcome: Outcome, keeper: Keeper, failure: bytes, collector: int) -> None:
+        """Record the end of the run. Blocks: a moment, for facts that are nearly there."""
+        self.console.close()
+        for stream in self.session.streams:
+            if stream.sink_error and not isinstance(stream.sink_error, BrokenPipeError):
+                self.guard.note("warning", "output", f"{stream.name}: {stream.sink_error.strerror}")
+        if self.console.broken:
+            reason = f"output.log ends early: {self.console.broken.strerror or self.console.broken}"
+            self.guard.note("error", "output", reason)
+        self.guard("journal", lambda: self.folder.end(outcome, failure, self.console.take_marks(), self.guard.notices))
+        keeper.leave(relay_late=self.session.pumps.any_left())
+        select.select([collector], [], [], COLLECTOR_WAIT_S)
+
+    def leave(self, outcome: Outcome) -> int:
+        """Say goodbye and end as the script did."""
+        self.say(self.folder.farewell(outcome))
+        for notice in self.guard.notices:
+            self.say(f"runwrap: {notice['level']}: {notice['part']}: {notice['text']}")
+        number = outcome.broken_by or outcome.signal_number()
+        if number:
+            signals.die_by(number)
+            return 128 + number
+        return outcome.exit_status() or 0
+
+    def say(self, text: str) -> None:
+        """Say one line on a terminal stderr."""
+        if self.speaks:
+            try:
+                os.write(STDERR, text.encode(errors="replace") + b"\n")
+            except OSError:
+                pass  # the terminal was hung up
+
+
+def main(arguments: list[str]) -> int:
+    """Launch, and turn an error of ours into a sentence, a hint and a status."""
+    try:
+        return launch(arguments)
+    except RunwrapError as error:
+        return complain(error)
+
+
+def complain(error: RunwrapError) -> int:
+    """Print an error of ours and return its status."""
+    lines = [f"runwrap: {error}"] + ([f"  hint: {error.hint}"] if error.hint else [])
+    try:
+        sys.stderr.write("\n".join(lines) + "\n")
+        sys.stderr.flush()
+    except (OSError, AttributeError):
+        pass  # stderr is closed; the status says it
+    return error.exit_code
+
+

@@ -1,0 +1,76 @@
+"""Signals as facts to be read, with who sent them; never as interruptions."""
+
+from __future__ import annotations
+
+# `signal` wraps this module in enums, which costs 4 ms on the launch path.
+import _signal
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+ALL: frozenset[int] = frozenset(_signal.valid_signals())
+SI_KERNEL = 0x80
+# Wakes the main thread on behalf of another thread of ours.
+POKE = _signal.SIGRTMAX - 1
+STOPS = frozenset({_signal.SIGTSTP, _signal.SIGTTIN, _signal.SIGTTOU})
+# What a terminal sends: with SI_KERNEL the whole job has been told already.
+FROM_TERMINAL = frozenset(
+    {_signal.SIGINT, _signal.SIGQUIT, _signal.SIGHUP, _signal.SIGWINCH, _signal.SIGCONT, *STOPS}
+)
+
+
+def block_all() -> set[int]:
+    """Block every signal and return the mask that was in force."""
+    return set(_signal.pthread_sigmask(_signal.SIG_BLOCK, ALL))
+
+
+def wait(timeout_s: float | None) -> Any:
+    """Wait for the next signal and return its siginfo, or None when the time is up."""
+    if timeout_s is None:
+        return _signal.sigwaitinfo(ALL)
+    return _signal.sigtimedwait(ALL, timeout_s)
+
+
+def poke(main_thread: int) -> None:
+    """Wake the main thread out of `wait`."""
+    _signal.pthread_kill(main_thread, POKE)
+
+
+def is_poke(info: Any) -> bool:
+    """Tell a poke from the same signal sent by somebody else."""
+    return bool(info.si_signo == POKE and info.si_pid == os.getpid())
+
+
+def is_from_terminal(info: Any) -> bool:
+    """Tell whether the terminal sent a signal, and so sent it to the whole job."""
+    return info.si_code == SI_KERNEL and info.si_signo in FROM_TERMINAL
+
+
+def take(signal_number: int, timeout_s: float) -> bool:
+    """Take a pending signal, waiting a moment for it, and tell whether there was one."""
+    return _signal.sigtimedwait({signal_number}, timeout_s) is not None
+
+
+def stop_self(signal_number: int, whole_group: bool) -> None:
+    """Stop as the script stopped; return once continued.
+
+    An orphaned group is not stopped by these signals, and then this returns at once. SIGSTOP
+    would stop it for good.
+    """
+    number = signal_number if signal_number in STOPS else _signal.SIGTSTP
+    _signal.pthread_sigmask(_signal.SIG_UNBLOCK, {number})
+    os.kill(0 if whole_group else os.getpid(), number)
+    _signal.pthread_sigmask(_signal.SIG_BLOCK, {number})
+
+
+def die_by(signal_number: int) -> None:
+    """End this process by a signal, without a core, as the script ended."""
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if signal_number not in (_signal.SIGKILL, _signal.SIGSTOP):
+        _signal.signal(signal_number, _signal.SIG_DFL)
+    _signal.pthread_sigmask(_signal.SIG_UNBLOCK, {signal_number})
+    os.kill(os.getpid(), signal_number)

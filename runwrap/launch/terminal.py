@@ -1,0 +1,225 @@
+"""The user's terminal, and the inner one that the script gets in its place."""
+
+from __future__ import annotations
+
+import _signal
+import _thread
+import fcntl
+import os
+import select
+import termios
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Attributes = list[int | list[bytes | int]]
+
+IFLAG, OFLAG, CFLAG, LFLAG, ISPEED, OSPEED, CHARACTERS = range(7)
+KEY_OF = {_signal.SIGINT: termios.VINTR, _signal.SIGQUIT: termios.VQUIT, _signal.SIGTSTP: termios.VSUSP}
+# What turns one output byte into another, or into several.
+OUTPUT_CHANGES = (
+    termios.ONLCR | termios.OCRNL | termios.ONOCR | termios.ONLRET | termios.OLCUC | termios.TABDLY
+)
+EXTPROC = 0o200000
+
+
+def copy_size(from_fd: int, to_fd: int) -> None:
+    """Give one terminal the window size of another, pixels included."""
+    try:
+        size = fcntl.ioctl(from_fd, termios.TIOCGWINSZ, bytes(8))
+        fcntl.ioctl(to_fd, termios.TIOCSWINSZ, size)
+    except OSError:
+        pass  # the terminal was hung up; there is no size any more
+
+
+def open_inner(like_fd: int | None) -> tuple[int, int]:
+    """Open a pty; master and slave. It starts with the modes and the size of `like_fd`."""
+    master, slave = os.openpty()
+    if like_fd is not None:
+        termios.tcsetattr(slave, termios.TCSANOW, termios.tcgetattr(like_fd))
+        copy_size(like_fd, slave)
+    return master, slave
+
+
+def open_inner_for_output(like_fd: int | None) -> tuple[int, int]:
+    """Open a pty for a stream alone: what is written to it comes out unchanged.
+
+    With `like_fd`, the terminal where the bytes end, packet mode tells of each change of modes.
+    """
+    master, slave = open_inner(like_fd)
+    modes = termios.tcgetattr(slave)
+    if like_fd is None:
+        modes[OFLAG] &= ~termios.OPOST
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, (24).to_bytes(2, "little") + (80).to_bytes(2, "little") + bytes(4))
+    else:
+        modes[OFLAG] &= ~OUTPUT_CHANGES
+        modes[LFLAG] |= EXTPROC
+        fcntl.ioctl(master, termios.TIOCPKT, (1).to_bytes(4, "little"))
+    termios.tcsetattr(slave, termios.TCSANOW, modes)
+    return master, slave
+
+
+class Terminal:
+    """The controlling terminal of the wrapper: raw while the script is in the foreground."""
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+        self.saved: Attributes = termios.tcgetattr(fd)
+        self.inner: Attributes = self.saved
+        self.is_raw = False
+        # The pump follows the inner modes while the main thread enters and leaves the foreground.
+        self.lock = _thread.allocate_lock()
+
+    def in_foreground(self) -> bool:
+        """Tell whether our job is the one that the terminal listens to."""
+        try:
+            return os.tcgetpgrp(self.fd) == os.getpgrp()
+        except OSError:
+            return False
+
+    def set(self, modes: Attributes) -> None:
+        """Set the modes now; a terminal that was hung up takes none."""
+        try:
+            termios.tcsetattr(self.fd, termios.TCSANOW, modes)  # type: ignore[arg-type]  # typeshed wants list[Any]
+        except (OSError, termios.error):
+            pass
+
+    def raw_modes(self) -> Attributes:
+        """Raw, but the keys that make signals make them where the inner terminal has them do so."""
+        modes = copy(self.saved)
+        modes[IFLAG] = 0
+        modes[OFLAG] &= ~termios.OPOST  # type: ignore[operator]  # an int at this place
+        modes[LFLAG] = int(self.inner[LFLAG]) & termios.ISIG  # type: ignore[arg-type]  # an int at this place
+        characters = list(self.inner[CHARACTERS])  # type: ignore[arg-type]  # a list at this place
+        characters[termios.VMIN], characters[termios.VTIME] = b"\1", b"\0"
+        modes[CHARACTERS] = characters
+        return modes
+
+    def take(self) -> Attributes:
+        """Start from the modes that the terminal has now, and return them."""
+        try:
+            self.saved = self.inner = termios.tcgetattr(self.fd)
+        except (OSError, termios.error):
+            pass  # hung up: the last ones that were seen will do
+        return self.saved
+
+    def make_raw(self) -> None:
+        """Hand every key to the inner terminal."""
+        with self.lock:
+            self.is_raw = True
+            self.set(self.raw_modes())
+
+    def follow(self, inner: Attributes) -> None:
+        """Follow a change of the inner terminal's modes."""
+        with self.lock:
+            if inner != self.inner:
+                self.inner = inner
+                if self.is_raw:
+                    self.set(self.raw_modes())
+
+    def cook(self, modes: Attributes) -> None:
+        """Leave raw mode for these modes."""
+        with self.lock:
+            if self.is_raw:
+                self.is_raw = False
+                self.set(modes)
+
+    def restore_if_left_raw(self) -> None:
+        """Put the saved modes back, unless somebody has set others since the wrapper's death."""
+        try:
+            now = termios.tcgetattr(self.fd)
+        except (OSError, termios.error):
+            return
+        raw = self.raw_modes()
+        if now[IFLAG] == raw[IFLAG] and now[OFLAG] == raw[OFLAG] and not now[LFLAG] & ~termios.ISIG:
+            self.set(self.saved)
+
+    def key_of(self, signal_number: int) -> bytes | None:
+        """Return the character that makes a signal in the inner terminal."""
+        index = KEY_OF.get(signal_number)
+        key = self.inner[CHARACTERS][index] if index is not None else None  # type: ignore[index]  # a list at this place
+        return key if isinstance(key, bytes) and key != b"\0" else None
+
+    def push_back(self, keys: bytes) -> None:
+        """Give keys that nobody read back to the terminal, where the kernel permits it."""
+        quiet = copy(self.saved)
+        quiet[LFLAG] &= ~(termios.ECHO | termios.ECHONL)  # type: ignore[operator]  # an int at this place
+        self.set(quiet)
+        try:
+            for key in keys:
+                fcntl.ioctl(self.fd, termios.TIOCSTI, bytes([key]))
+        except OSError:
+            pass  # dev.tty.legacy_tiocsti is off, as is usual since Linux 6.2
+
+
+def copy(modes: Attributes) -> Attributes:
+    """Copy modes, the list of characters included."""
+    return [*modes[:CHARACTERS], list(modes[CHARACTERS])]  # type: ignore[arg-type]  # a list at this place
+
+
+def unread_keys(slave_name: str) -> bytes:
+    """Read what was typed into an inner terminal and not read by anyone."""
+    try:
+        slave = os.open(slave_name, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return b""
+    try:
+        modes = termios.tcgetattr(slave)
+        modes[LFLAG] &= ~termios.ICANON
+        modes[CHARACTERS][termios.VMIN], modes[CHARACTERS][termios.VTIME] = b"\0", b"\0"
+        termios.tcsetattr(slave, termios.TCSANOW, modes)
+        return os.read(slave, 4096)
+    except (OSError, termios.error):
+        return b""
+    finally:
+        os.close(slave)
+
+
+class Keyboard:
+    """Carries keys to the inner terminal while our job is in the foreground."""
+
+    def __init__(self, terminal_fd: int, master: int) -> None:
+        self.terminal_fd = terminal_fd
+        self.master = master
+        self.stop_read, self.stop_write = os.pipe()
+        self.ended: Callable[[], None] | None = None
+
+    def run(self) -> None:
+        """Carry keys until `stop`. Blocks."""
+        poller = select.poll()
+        poller.register(self.terminal_fd, select.POLLIN)
+        poller.register(self.stop_read, select.POLLIN)
+        while True:
+            ready = [fd for fd, _ in poller.poll()]
+            if self.stop_read in ready:
+                os.read(self.stop_read, 1)
+                break
+            if not self.carry():
+                break
+        if self.ended:
+            self.ended()
+
+    def carry(self) -> bool:
+        """Carry what was typed; False when the terminal is gone or listens to another job."""
+        try:
+            keys = os.read(self.terminal_fd, 4096)
+        except OSError:
+            return False
+        if not keys:
+            return False
+        while keys:
+            try:
+                keys = keys[os.write(self.master, keys) :]
+            except BlockingIOError:
+                # Full: wait until the script reads, or until we are to stop.
+                ready, _, _ = select.select([self.stop_read], [self.master], [])
+                if ready:
+                    return True
+            except OSError:
+                return False
+        return True
+
+    def stop(self) -> None:
+        """End `run`, before it takes another key."""
+        os.write(self.stop_write, b".")
