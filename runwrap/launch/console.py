@@ -19,7 +19,7 @@ SYNC_INTERVAL_S = 1.0
 class Console:
     """The log of a run's output; several streams write it in turn, under `lock`.
 
-    Without O_APPEND, as splice(2) refuses that; `end` is where the next byte goes.
+    `end` is where the next byte goes.
     """
 
     def __init__(self, path: str) -> None:
@@ -38,6 +38,10 @@ class Console:
         self.pending = _thread.allocate_lock()
         self.end = os.fstat(self.fd).st_size
         self.marks = []
+
+    def read(self, offset: int, size_bytes: int) -> bytes:
+        """Read a piece of the log."""
+        return os.pread(self.fd, size_bytes, offset)
 
     def note(self, stream: str, size_bytes: int) -> None:
         """Mark bytes that have just been written at the end. Threads: the caller holds `lock`."""

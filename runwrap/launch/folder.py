@@ -110,7 +110,7 @@ class RunFolder:
 
         return start_diff(os.getcwd(), environ)
 
-    def script_started(self) -> None:
+    def script_starts(self) -> None:
         """Take the readings that the end is compared with."""
         self.started_s = time.time()
         self.started_clock_s = time.monotonic()

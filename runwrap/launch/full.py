@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import _signal
 import _thread
+import fcntl
 import os
 import select
 import termios
@@ -49,6 +50,7 @@ class FullSession:
         self.main_thread = _thread.get_ident()
         self.pumps = Pumps(self.streams, self.wake)
         self.shim: Shim
+        self.raw_modes = b""
         self.foreground = False
         self.keyboard: Keyboard | None = None
         self.keyboard_done = _thread.allocate_lock()
@@ -94,7 +96,11 @@ class FullSession:
 
     def follow_modes(self) -> None:
         """Let the outer terminal follow the inner one. Threads: called by the pump."""
-        self.terminal.follow(termios.tcgetattr(self.master))
+        # Asked for after each chunk, and taken apart only when it has changed.
+        raw = fcntl.ioctl(self.master, termios.TCGETS, bytes(64))
+        if raw != self.raw_modes:
+            self.raw_modes = raw
+            self.terminal.follow(termios.tcgetattr(self.master))
 
     def read_reports(self) -> None:
         """Collect what the shim reports. Blocks: until it has gone. Threads: one of its own."""

@@ -125,7 +125,7 @@ class KeeperProcess:
         sinks = {stream.name: stream.sink for stream in self.streams}
         for stream in self.streams:
             stream.sink = None  # the log first: a full pipe or a stopped terminal may hold us up
-            stream.rescue_via()
+            stream.rescue()
             self.drain(stream)
         self.mark_lost()
         for stream in self.streams:
@@ -151,7 +151,7 @@ class KeeperProcess:
         for _, mark, _ in self.append_marks():
             for stream in self.streams:
                 if stream.name == mark["stream"] and sinks[stream.name] is not None:
-                    stream.relay(int(str(mark["offset"])), int(str(mark["size_bytes"])))
+                    stream.relay(stream.console.read(int(str(mark["offset"])), int(str(mark["size_bytes"]))))
 
     def append_marks(self) -> Marks:
         """Record which bytes of the log came when."""

@@ -53,7 +53,7 @@ class Pump:
         poller = select.poll()
         poller.register(self.stream.source, select.POLLIN)
         end = self.stream.console.end + self.stream.left_bytes()
-        while not self.ended and poller.poll(TERMINAL_HANDOVER_MS if self.stream.via else 0):
+        while not self.ended and poller.poll(TERMINAL_HANDOVER_MS if self.stream.terminal else 0):
             self.step()
             if self.stream.console.end >= end:
                 break

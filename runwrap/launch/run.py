@@ -119,10 +119,10 @@ class Launch:
     def run(self) -> int:
         """Start everything, wait for the end of the script, and finish the record. Blocks."""
         self.say(self.folder.greeting())
+        self.folder.script_starts()
         keeper = start_keeper(self.keeper_process(), self.session.script_ends())
         failure_read, failure_write = os.pipe()
         diff = self.folder.start_diff(self.command.environ)
-        self.folder.script_started()
         self.session.start(keeper, failure_write)
         os.close(failure_write)
         collector = self.start_collector(keeper, diff)

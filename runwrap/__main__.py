@@ -1,0 +1,24 @@
+"""The door: a verb goes to cli/, a command goes straight to launch/."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+
+def main() -> int:
+    """Run a verb or launch a command and return the exit status."""
+    from runwrap.launch.options import is_verb
+
+    arguments = sys.argv[1:]
+    if is_verb(arguments, os.environ):
+        from runwrap.cli.app import main as run_verb
+
+        return run_verb(arguments)
+    from runwrap.launch.run import main as launch
+
+    return launch(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,169 @@
+"""One record: a checked JSON line, the same on disk and on the wire."""
+
+from __future__ import annotations
+
+import math
+import os
+import zlib
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+KINDS = (
+    "run", "fact", "config", "history", "summary", "system", "output", "file",
+    "note", "tag", "alert", "notice", "exit",
+)  # fmt: skip
+STATES = ("running", "finished", "failed", "killed", "crashed")
+
+CHECK_MARK = b',"c":"'
+CHECK_LENGTH = len(b',"c":"00000000"}')
+ID_DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"
+ADJECTIVES = (
+    "amber bold brave bright brisk calm clear cosy crisp dapper eager early fair fancy gentle glad golden "
+    "grand happy hazel humble jolly keen kind light lively lucky mellow merry misty modest neat nimble noble "
+    "pale plain proud quick quiet rapid ready royal rustic sandy sharp silent silver smart snowy solid steady "
+    "still sunny sweet swift tidy vivid warm wise witty"
+).split()
+NOUNS = (
+    "acorn alder badger beacon birch bison breeze brook canyon cedar cliff comet coral crane delta dune eagle "
+    "ember falcon fern finch fjord forest fox garnet glade grove harbor hawk heron hill island ivy lake lark "
+    "lemur lynx maple marsh meadow moon moth oak orchid otter owl panda pebble pine plover prairie quartz "
+    "rain raven reef ridge river robin sparrow spruce stone swan thistle tide trout tulip valley willow wren"
+).split()
+
+
+class BadLineError(ValueError):
+    """A line is no record: torn, damaged, or never one."""
+
+
+class Record:
+    """One thing that happened in a run; `time` is in Unix seconds."""
+
+    __slots__ = ("data", "kind", "seq", "time")
+
+    def __init__(self, seq: int, time: float, kind: str, data: dict[str, object]) -> None:
+        self.seq = seq
+        self.time = time
+        self.kind = kind
+        self.data = data
+
+    def __eq__(self, other: object) -> bool:
+        """Compare by value."""
+        return isinstance(other, Record) and all(
+            getattr(self, name) == getattr(other, name) for name in self.__slots__
+        )
+
+    __hash__ = None  # type: ignore[assignment]  # the data is a dict
+
+    def __repr__(self) -> str:
+        """Show the record as its line says it."""
+        return f"Record({self.seq}, {self.time}, {self.kind!r}, {self.data!r})"
+
+
+def make_encoder() -> Callable[[object], str]:
+    """Make the encoder of the C accelerator alone: importing `json` costs half a Python start."""
+    try:
+        from _json import encode_basestring_ascii  # type: ignore[import-not-found]  # no stubs
+        from _json import make_encoder as make
+    except ImportError:
+        import json
+
+        return json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+    encode_chunks = make(None, None, encode_basestring_ascii, None, ":", ",", False, False, False)
+    return lambda value: "".join(encode_chunks(value, 0))
+
+
+encode_json = make_encoder()
+
+
+def encode(record: Record) -> bytes:
+    """Write a record as one line, its end included."""
+    head = {"seq": record.seq, "time": record.time, "kind": record.kind, "data": clean(record.data)}
+    line = encode_json(head).encode("ascii")[:-1]
+    return b'%s%s%08x"}\n' % (line, CHECK_MARK, zlib.crc32(line))
+
+
+def clean(value: object) -> object:
+    """Return a value as JSON can say it: NaN and infinities as words, no halves of characters."""
+    kind = type(value)
+    if kind is str:
+        return clean_text(value)  # type: ignore[arg-type]  # it is a str
+    if kind is float:
+        return value if math.isfinite(value) else word_of(value)  # type: ignore[arg-type]  # it is a float
+    if kind is int or kind is bool or value is None:
+        return value
+    if isinstance(value, dict):
+        return {clean_text(str(key)): clean(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [clean(item) for item in value]
+    if isinstance(value, (int, float)):
+        return clean(float(value) if isinstance(value, float) else int(value))
+    return clean_text(str(value))
+
+
+def word_of(value: float) -> str:
+    """Name a number that JSON has no digits for."""
+    if value != value:  # noqa: PLR0124  # NaN is what differs from itself
+        return "NaN"
+    return "Infinity" if value > 0 else "-Infinity"
+
+
+def clean_text(text: str) -> str:
+    """Replace halves of surrogate pairs, which are no characters."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
+    return text
+
+
+def decode(line: bytes) -> Record:
+    """Read one line.
+
+    Raises: BadLineError, with the reason.
+    """
+    line = line.rstrip(b"\n")
+    head, tail = line[:-CHECK_LENGTH], line[-CHECK_LENGTH:]
+    if not tail.startswith(CHECK_MARK) or not tail.endswith(b'"}'):
+        raise BadLineError("no check at the end")
+    if b"%08x" % zlib.crc32(head) != tail[len(CHECK_MARK) : -2]:
+        raise BadLineError("the check does not fit")
+    return from_json(head + b"}")
+
+
+def from_json(text: bytes) -> Record:
+    """Read a record out of checked JSON.
+
+    Raises: BadLineError, where it is something else.
+    """
+    import json
+
+    try:
+        value = json.loads(text)
+        record = Record(value["seq"], value["time"], value["kind"], value["data"])
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise BadLineError(f"not a record: {error}") from error
+    if not isinstance(record.seq, int) or not isinstance(record.time, (int, float)):
+        raise BadLineError("seq or time is no number")
+    if not isinstance(record.kind, str) or not isinstance(record.data, dict):
+        raise BadLineError("kind or data is of the wrong type")
+    return record
+
+
+def new_run_id(time_s: float) -> str:
+    """Make a short id that sorts by time: 9 digits of milliseconds, 4 of chance."""
+    number = (int(time_s * 1000) << 20) | (int.from_bytes(os.urandom(3), "big") & 0xFFFFF)
+    digits = ""
+    for _ in range(13):
+        number, digit = divmod(number, 32)
+        digits = ID_DIGITS[digit] + digits
+    return digits
+
+
+def new_run_name() -> str:
+    """Make a name to say and to remember: adjective-noun-number."""
+    chance = int.from_bytes(os.urandom(4), "big")
+    chance, adjective = divmod(chance, len(ADJECTIVES))
+    chance, noun = divmod(chance, len(NOUNS))
+    return f"{ADJECTIVES[adjective]}-{NOUNS[noun]}-{chance % 100}"

@@ -1,0 +1,105 @@
+"""The journal: the one append-only file that is the truth about a run."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+
+from runwrap.errors import StoreError
+from runwrap.record import BadLineError, Record, decode, encode
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+TAIL_BLOCK_BYTES = 1 << 16
+
+
+class JournalError(StoreError):
+    """A journal cannot be written."""
+
+
+class Journal:
+    """Appends to a journal that other processes append to as well.
+
+    Each append locks the file, so that seq stays without gaps or doubles, and is one write.
+    Not to be shared over a fork: a lock belongs to the open file. Raises: JournalError.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.seq = 0
+        self.end = 0
+        try:
+            # O_RDWR: the last seq is read from the tail.
+            flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+            self.fd = os.open(path, flags, 0o600)
+        except OSError as error:
+            raise JournalError(f"cannot open {path}: {error.strerror}") from error
+
+    def append(self, kind: str, data: dict[str, object], time_s: float | None = None) -> int:
+        """Append one record and return its seq."""
+        return self.append_many([(kind, data, time.time() if time_s is None else time_s)])
+
+    def append_many(self, items: Iterable[tuple[str, dict[str, object], float]]) -> int:
+        """Append records in one write and return the last seq."""
+        try:
+            fcntl.flock(self.fd, fcntl.LOCK_EX)
+            try:
+                return self.append_locked(items)
+            finally:
+                fcntl.flock(self.fd, fcntl.LOCK_UN)
+        except OSError as error:
+            raise JournalError(f"cannot write {self.path}: {error.strerror}") from error
+
+    def append_locked(self, items: Iterable[tuple[str, dict[str, object], float]]) -> int:
+        """Write the lines after whatever stands at the end now."""
+        torn = self.catch_up()
+        seq, lines = self.seq, [b"\n"] if torn else []
+        for kind, data, time_s in items:
+            seq += 1
+            lines.append(encode(Record(seq, time_s, kind, data)))
+        text = b"".join(lines)
+        size = os.write(self.fd, text)
+        if size < len(text):
+            # A full disk took a part: what was whole before stays, and nothing half is left.
+            os.ftruncate(self.fd, self.end)
+            raise OSError(28, "No space left on device")
+        self.seq, self.end = seq, self.end + size
+        return seq
+
+    def catch_up(self) -> bool:
+        """Learn the last seq where others have appended; tell whether the last line is torn."""
+        size = os.fstat(self.fd).st_size
+        if size == self.end:
+            return False
+        self.seq = last_seq(self.fd, size)
+        self.end = size
+        return os.pread(self.fd, 1, size - 1) != b"\n"
+
+    def sync(self) -> None:
+        """Bring the journal to the disk. Blocks: on the disk."""
+        os.fdatasync(self.fd)
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self.fd)
+
+
+def last_seq(fd: int, size: int) -> int:
+    """Find the seq of the last good line, reading backwards."""
+    rest = b""
+    while size > 0:
+        start = max(0, size - TAIL_BLOCK_BYTES)
+        lines = (os.pread(fd, size - start, start) + rest).split(b"\n")
+        # The first piece may go on in the block before.
+        rest = lines[0] if start else b""
+        for line in reversed(lines[1:] if start else lines):
+            if line:
+                try:
+                    return decode(line).seq
+                except BadLineError:
+                    continue
+        size = start
+    return 0

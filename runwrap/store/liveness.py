@@ -1,0 +1,40 @@
+"""Whether the process that writes a run still lives, from what the run says of it."""
+
+from __future__ import annotations
+
+import os
+
+
+def boot_id() -> str | None:
+    """Return what tells one boot of this machine from another."""
+    return read_text("/proc/sys/kernel/random/boot_id")
+
+
+def pid_namespace() -> str | None:
+    """Name the namespace in which our pids mean something."""
+    try:
+        return os.readlink("/proc/self/ns/pid")
+    except OSError:
+        return None
+
+
+def pid_started(pid: int) -> int | None:
+    """Return when a process started, in clock ticks since boot; None where there is none."""
+    stat = read_text(f"/proc/{pid}/stat")
+    # The name of the command stands in parentheses and may hold some itself.
+    fields = stat.rpartition(")")[2].split() if stat else []
+    return int(fields[19]) if len(fields) > 19 else None
+
+
+def read_text(path: str) -> str | None:
+    """Read a small file of /proc."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        return os.read(fd, 4096).decode(errors="replace").strip()
+    except OSError:
+        return None
+    finally:
+        os.close(fd)
