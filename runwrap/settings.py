@@ -229,7 +229,7 @@ def parse_toml(path: str, content: bytes) -> dict[str, object]:
         import tomli as tomllib  # type: ignore[no-redef,import-not-found,unused-ignore]
     hint = "correct it there, or move the file away"
     try:
-        return tomllib.loads(content.decode())
+        values: dict[str, object] = tomllib.loads(content.decode())
     except UnicodeDecodeError as error:
         where = position(content[: error.start].decode())
         raise SettingsError(f"{path}, {where}: not UTF-8 text", hint) from None
@@ -241,6 +241,7 @@ def parse_toml(path: str, content: bytes) -> dict[str, object]:
         raise SettingsError(f"{path}{where}: {reason}", hint) from None
     except RecursionError:
         raise SettingsError(f"{path}: nested too deeply", hint) from None
+    return values
 
 
 def position(before: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def without_credentials(address: str) -> str:
-    """Return an address without user, password, query and fragment; `user@host:path` keeps its user.
+    """Return an address without user, password, query and fragment; `git@` and `user@host:path` stay.
 
     Source: the forms of gitremote-helpers(7) and git-clone(1), "GIT URLS".
     """
@@ -21,7 +21,9 @@ def without_credentials(address: str) -> str:
     authority, slash, path = rest.partition("/")
     if scheme != "file":
         path = path.partition("?")[0].partition("#")[0]
-    return f"{scheme}://{authority.rpartition('@')[2]}{slash}{path}"
+    user, _, host = authority.rpartition("@")
+    # `git` is the name that everybody has for a server of repositories; any other can be a token.
+    return f"{scheme}://{'git@' if user == 'git' else ''}{host}{slash}{path}"
 
 
 def has_plain_port(authority: str) -> bool:

@@ -10,7 +10,7 @@ ROOT = "/sys/fs/cgroup"
 
 
 def oom_kills() -> int | None:
-    """Count the processes of our memory cgroup, else of the machine, that the kernel killed for want of memory.
+    """Count what the kernel killed for want of memory, in our memory cgroup or else on the machine.
 
     Source: the kernel's Documentation/admin-guide/cgroup-v2.rst (memory.events) and cgroup-v1/memory.rst.
     """
@@ -25,19 +25,19 @@ def counters() -> list[str]:
     """List the files that may hold the count, the nearest first; in a container our own group is the root."""
     paths = []
     for line in read_bytes("/proc/self/cgroup").splitlines():
-        _, controllers, group = (line.split(b":", 2) + [b"", b""])[:3]
-        name = os.fsdecode(group).rstrip("/")
+        _, controllers, where = [*line.split(b":", 2), b"", b""][:3]
+        name = os.fsdecode(where).rstrip("/")
         if not controllers:
-            paths += [f"{ROOT}{name}/memory.events", f"{ROOT}/unified{name}/memory.events", f"{ROOT}/memory.events"]
+            paths += [f"{root}/memory.events" for root in (ROOT + name, f"{ROOT}/unified{name}", ROOT)]
         elif b"memory" in controllers.split(b","):
-            paths += [f"{ROOT}/memory{name}/memory.oom_control", f"{ROOT}/memory/memory.oom_control"]
+            paths += [f"{ROOT}/memory{group}/memory.oom_control" for group in (name, "")]
     return [*paths, "/proc/vmstat"]
 
 
 def oom_kill_line(table: bytes) -> int | None:
     """Find the line `oom_kill N`."""
     for line in table.splitlines():
-        words = line.split()
-        if len(words) == 2 and words[0] == b"oom_kill" and words[1].isdigit():
-            return int(words[1])
+        name, _, value = line.partition(b" ")
+        if name == b"oom_kill" and value.isdigit():
+            return int(value)
     return None

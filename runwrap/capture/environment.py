@@ -12,19 +12,24 @@ if TYPE_CHECKING:
 
 VALUE_LENGTH = 256
 # Variables by name: an environment is full of secrets, and nothing that is not listed here is recorded.
-SCHEDULER = (
-    "SLURM_JOB_ID SLURM_JOB_NAME SLURM_JOB_PARTITION SLURM_CLUSTER_NAME SLURM_ARRAY_JOB_ID SLURM_ARRAY_TASK_ID "
-    "SLURM_STEP_ID SLURM_NNODES SLURM_NODEID SLURM_NTASKS SLURM_PROCID SLURM_LOCALID "
-    "PBS_JOBID PBS_JOBNAME PBS_QUEUE PBS_ARRAY_INDEX PBS_ARRAYID LSB_JOBID LSB_JOBINDEX LSB_QUEUE "
-    "SGE_TASK_ID OAR_JOB_ID FLUX_JOB_ID COBALT_JOBID AWS_BATCH_JOB_ID AWS_BATCH_JOB_ARRAY_INDEX "
-    "JOB_COMPLETION_INDEX RANK LOCAL_RANK WORLD_SIZE OMPI_COMM_WORLD_RANK OMPI_COMM_WORLD_SIZE PMI_RANK PMI_SIZE"
-).split()
+SCHEDULER = """
+    SLURM_JOB_ID SLURM_JOB_NAME SLURM_JOB_PARTITION SLURM_CLUSTER_NAME SLURM_ARRAY_JOB_ID SLURM_ARRAY_TASK_ID
+    SLURM_STEP_ID SLURM_NNODES SLURM_NODEID SLURM_NTASKS SLURM_PROCID SLURM_LOCALID
+    PBS_JOBID PBS_JOBNAME PBS_QUEUE PBS_ARRAY_INDEX PBS_ARRAYID LSB_JOBID LSB_JOBINDEX LSB_QUEUE
+    SGE_TASK_ID OAR_JOB_ID FLUX_JOB_ID COBALT_JOBID AWS_BATCH_JOB_ID AWS_BATCH_JOB_ARRAY_INDEX
+    JOB_COMPLETION_INDEX RANK LOCAL_RANK WORLD_SIZE OMPI_COMM_WORLD_RANK OMPI_COMM_WORLD_SIZE
+    PMI_RANK PMI_SIZE
+"""
 CONTAINERS = (
     ("KUBERNETES_SERVICE_HOST", "kubernetes"),
     ("APPTAINER_CONTAINER", "apptainer"),
     ("SINGULARITY_CONTAINER", "singularity"),
 )
-CONTAINER_FILES = (("/run/.containerenv", "podman"), ("/.dockerenv", "docker"), ("/.singularity.d", "apptainer"))
+CONTAINER_FILES = (
+    ("/run/.containerenv", "podman"),
+    ("/.dockerenv", "docker"),
+    ("/.singularity.d", "apptainer"),
+)
 CONTAINER_GROUPS = (
     (b"kubepods", "kubernetes"),
     (b"docker", "docker"),
@@ -75,7 +80,7 @@ def container_of_group() -> str | None:
 
 def scheduler(environ: Mapping[str, str]) -> dict[str, str]:
     """Pick the variables by which a batch scheduler or a launcher names a job and its parts."""
-    names = [*SCHEDULER, *(["JOB_ID"] if "SGE_TASK_ID" in environ or "SGE_ROOT" in environ else [])]
+    names = [*SCHEDULER.split(), *(["JOB_ID"] if "SGE_TASK_ID" in environ or "SGE_ROOT" in environ else [])]
     return {name: environ[name][:VALUE_LENGTH] for name in names if environ.get(name)}
 
 

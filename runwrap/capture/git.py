@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 LIST_SIZE_BYTES = 16 << 20
 NAMED_COUNT = 3
+NOT_FOUND = 127  # what a shell says of a command that is not there
 # The diff of no commit at all is the one from the empty tree, whose id depends on the repository's hash.
 EMPTY_TREE = ("hash-object", "-t", "tree", "/dev/null")
 
@@ -89,7 +90,8 @@ def describe(
         snapshot.diff.close()
         return
     read_tree(look, tree)
-    read_names(look)
+    if tree.end == "ended" and "not a git repository" not in tree.errors:
+        read_names(look)
     for text in look.notices:
         yield "notice", {"level": "warning", "part": "git", "text": text}
     if look.patch:
@@ -107,7 +109,7 @@ def is_no_repository(tree: Answer, environ: dict[str, str]) -> bool:
 def branch_of(head: str) -> str | None:
     """Take the branch's name from what HEAD says; None when detached."""
     name = head.removeprefix("ref: ").strip()
-    if name == head or name == "refs/heads/.invalid":
+    if name in (head, "refs/heads/.invalid"):
         return None
     return name.removeprefix("refs/heads/")
 
@@ -134,7 +136,9 @@ def find_commit(look: Look, diff: Answer) -> Answer:
         return diff
     branch = look.ask("for-each-ref", "--count=1", look.snapshot.head.removeprefix("ref: "))
     if branch.errors or branch.output:  # it is there and broken
-        return git_answer.Answer(b"", f"fatal: HEAD means no commit, {branch.reason()}".encode(), "ended")
+        return git_answer.Answer(
+            b"", f"HEAD means no commit, {branch.reason()}\nstatus 128".encode(), "ended"
+        )
     empty = look.ask(*EMPTY_TREE).output.decode("ascii", "replace").strip()
     process = git_snapshot.start_git(git_snapshot.diff_arguments(empty), look.cwd, look.environ)
     return git_answer.finish(process, look.deadline, look.limits.patch_size_bytes)
@@ -171,7 +175,8 @@ def list_uncompared(look: Look) -> None:
         look.fact["not_compared"] = texts(names[: look.limits.untracked_count])
         look.fact["dirty"] = True
         look.notices.append(
-            f"{count(names, 'file')} with a git filter may be modified and cannot be in the patch: {named(names)}."
+            f"{count(names, 'file')} with a git filter may be modified; "
+            f"the patch cannot tell: {named(names)}."
         )
 
 
@@ -209,7 +214,7 @@ def read_names(look: Look) -> None:
 def explain(answer: Answer, look: Look) -> str:
     """Say in one sentence why there is no patch."""
     missing = "the patch of local changes and the list of untracked files are missing"
-    if answer.status == 127:
+    if answer.status == NOT_FOUND:
         return f"There is no git on the PATH: {missing}."
     if "dubious ownership" in answer.errors or "unsafe repository" in answer.errors:
         folder = look.snapshot.folder
@@ -218,7 +223,8 @@ def explain(answer: Answer, look: Look) -> str:
             f"`git config --global --add safe.directory {folder}` permits it."
         )
     if not look.top:
-        return f"git cannot read the repository at {look.snapshot.folder} ({why_unfinished(answer, look)}): {missing}."
+        reason = why_unfinished(answer, look)
+        return f"git cannot read the repository at {look.snapshot.folder} ({reason}): {missing}."
     return f"The patch of local changes is missing: {why_unfinished(answer, look)}."
 
 
@@ -233,7 +239,8 @@ def too_large(patch: bytes, limit_bytes: int) -> str:
     """Say that a patch was dropped, how large it is at least, and where it grew."""
     *_, last = git_patch.sections(patch)
     name = named([git_patch.section_name(last)])
-    return f"The patch of local changes is larger than {limit_bytes / (1 << 20):g} MiB and was not kept ({name})."
+    size_mib = limit_bytes / (1 << 20)
+    return f"The patch of local changes is larger than {size_mib:g} MiB and was not kept ({name})."
 
 
 def texts(names: list[bytes]) -> list[str]:

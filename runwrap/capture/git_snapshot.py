@@ -48,6 +48,7 @@ DROPPED = ("GIT_DIFF_OPTS", "GIT_EXTERNAL_DIFF", "GIT_PAGER_IN_USE", "LANGUAGE")
 DROPPED_PREFIXES = ("GIT_TRACE", "GIT_LITERAL_PATHSPECS", "GIT_GLOB_", "GIT_NOGLOB_", "GIT_ICASE_")
 # The shell tells the exit status on stderr, to a reader that need not be git's parent.
 SHELL = 'command git "$@"; echo "status $?" >&2'
+STDERR = 2
 HEAD_SIZE_BYTES = 4096
 PACKED_SIZE_BYTES = 4 << 20
 
@@ -202,7 +203,8 @@ def memory_file() -> int:
     """Open a file that has no name and is gone with its last holder."""
     if hasattr(os, "memfd_create"):  # not in a Python that was built for an old C library
         return os.memfd_create("runwrap-git", os.MFD_CLOEXEC)
-    folder = "/dev/shm" if os.access("/dev/shm", os.W_OK) else os.environ.get("TMPDIR", "/tmp")
+    folders = ("/dev/shm", os.environ.get("TMPDIR", ""), "/tmp")  # noqa: S108 -- the name is random, and gone at once
+    folder = next((folder for folder in folders if folder and os.access(folder, os.W_OK)), ".")
     path = f"{folder}/runwrap-git-{os.urandom(8).hex()}"
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     os.unlink(path)
@@ -234,7 +236,7 @@ def spawn(argv: list[str], environ: dict[str, str], output_fd: int, errors_fd: i
         (os.POSIX_SPAWN_DUP2, errors_fd, 2),
     ]
     # What the user's shell opened for the script (3>pipe) must not be kept open by git.
-    actions += [(os.POSIX_SPAWN_CLOSE, fd) for fd in map(int, os.listdir("/proc/self/fd")) if fd > 2]
+    actions += [(os.POSIX_SPAWN_CLOSE, fd) for fd in map(int, os.listdir("/proc/self/fd")) if fd > STDERR]
     signals = (_signal.SIGPIPE, _signal.SIGHUP, _signal.SIGINT, _signal.SIGQUIT, _signal.SIGXFSZ)
     try:
         return os.posix_spawn(

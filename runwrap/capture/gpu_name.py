@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import select
 
 DRIVER = "/proc/driver/nvidia"
 # WSL has the library without the driver's files.
@@ -50,6 +49,8 @@ def model(path: str) -> str:
 
 def ask_nvml() -> list[str]:
     """Ask the driver's library in a process of its own: where a GPU is sick it may never answer."""
+    import select
+
     reading, writing = os.pipe2(os.O_CLOEXEC)
     child = os.fork()
     if child == 0:

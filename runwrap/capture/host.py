@@ -53,7 +53,9 @@ def cpu_count_physical() -> int | None:
     for name in names(folder):
         if name.startswith("cpu") and name[3:].isdigit():
             topology = f"{folder}/{name}/topology"
-            cores.add(read_text(f"{topology}/core_cpus_list") or read_text(f"{topology}/thread_siblings_list"))
+            # The second is what kernels before 5.3 call it.
+            siblings = read_text(topology + "/core_cpus_list")
+            cores.add(siblings or read_text(topology + "/thread_siblings_list"))
     cores.discard("")
     return len(cores) or None
 

@@ -26,15 +26,6 @@ environment variable (RUNWRAP_PROJECT) and, mostly, a key in runwrap.toml: `runw
 COMMAND = "COMMAND"
 KILLED_BY_SIGPIPE, KILLED_BY_SIGINT = 141, 130
 
-TYPES: dict[str, Any] = {
-    "flag": bool,
-    "text": str | None,
-    "path": str | None,
-    "list": list[str] | None,
-    "words": list[str] | None,
-    "pairs": list[str] | None,
-}
-
 # Click's own UsageError, which typer has under a private name only.
 UsageFault = cast("type[typer.BadParameter]", typer.BadParameter.__base__)
 
@@ -86,7 +77,7 @@ def with_launch_options(function: Any) -> Any:
     function.__signature__ = inspect.Signature(
         [
             parameter("context", typer.Context),
-            *(parameter(option.name, TYPES[option.kind], declared(option)) for option in OPTIONS),
+            *(parameter(option.name, *declared(option)) for option in OPTIONS),
             parameter("version", bool, version),
         ]
     )
@@ -98,22 +89,23 @@ def parameter(name: str, annotation: Any, default: Any = inspect.Parameter.empty
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 
 
-def declared(option: Option) -> Any:
-    """Declare an option of the table to typer."""
+def declared(option: Option) -> tuple[Any, Any]:
+    """Declare an option of the table to typer: its annotation and its default."""
     if option.kind == "flag":
-        return typer.Option(False, option.flag, help=option.help)
-    return typer.Option(None, option.flag, metavar=option.metavar, help=option.help, show_default=False)
+        return bool, typer.Option(False, option.flag, help=option.help)
+    # A list for every kind, so that each occurrence is looked at, as the fast path does.
+    wants = typer.Option(None, option.flag, metavar=option.metavar, help=option.help, show_default=False)
+    return list[str] | None, wants
 
 
 def read_options(context: typer.Context, **values: Any) -> None:
     """Put what was given into the context, read as the fast path reads it. Raises: UsageError."""
     given: dict[str, object] = {}
     for option in OPTIONS:
-        value = values[option.name]
-        if option.kind == "flag" and value:
+        if option.kind == "flag" and values[option.name]:
             given[option.name] = True
-        elif option.kind != "flag" and value is not None:
-            for text in value if isinstance(value, list) else [value]:
+        elif option.kind != "flag":
+            for text in values[option.name] or ():
                 given[option.name] = grown(option, given.get(option.name), text)
     context.ensure_object(dict)["given"] = given
 
@@ -134,8 +126,8 @@ def say_version(asked: bool) -> None:
 
 def main(argv: list[str]) -> int:
     """Do what a verb says and return the status to exit with."""
-    make_printable()
     try:
+        make_printable()
         status = get_command(make_app()).main(argv, prog_name="runwrap", standalone_mode=False)
     except (UsageFault, RunwrapError, OSError) as error:
         return complain(told(error, argv))

@@ -53,7 +53,7 @@ def register(app: typer.Typer) -> None:
 
 
 def doctor(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -> None:
-    """Look at what runwrap needs here, and measure what wrapping costs."""
+    """Say what works here, and what wrapping costs."""
     found = []
     for check in checks():
         found.append(check)
@@ -170,11 +170,12 @@ def check_settings(environ: Mapping[str, str]) -> Check:
         settings = load({}, environ, os.getcwd(), OPTIONS)
     except SettingsError as error:
         return Check("settings", "no", str(error), error.hint)
-    variables = [option.variable for option in OPTIONS]
-    for name in environ:
-        near = difflib.get_close_matches(name, variables, n=1, cutoff=0.85)
-        if near and name not in variables:
-            return Check("settings", "warn", f"{name} is no setting", f"did you mean {near[0]}?")
+    names = [option.name.upper() for option in OPTIONS]
+    for variable in environ:
+        prefix, _, name = variable.partition("_")
+        near = difflib.get_close_matches(name, names, n=1, cutoff=0.8) if prefix == "RUNWRAP" else []
+        if near and name not in names:
+            return Check("settings", "warn", f"{variable} is no setting", f"did you mean RUNWRAP_{near[0]}?")
     places = sorted(set(settings.origin.values()) - {"default"})
     return Check("settings", "ok", f"project {settings.project}; set by {', '.join(places) or 'nothing'}")
 
@@ -185,8 +186,8 @@ def check_disk(environ: Mapping[str, str]) -> Check:
         root = data_root(load({}, environ, os.getcwd(), OPTIONS), environ)
     except SettingsError as error:
         return Check("disk", "no", f"unknown where runs are kept: {error}", error.hint)
-    folder = next(path for path in (Path(root), *Path(root).parents) if path.exists())
     try:
+        folder = next(path for path in (Path(root), *Path(root).parents) if path.exists())
         with tempfile.TemporaryFile(dir=folder) as file:
             file.write(b"x")
             file.flush()

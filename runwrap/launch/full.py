@@ -16,7 +16,18 @@ from runwrap.launch.outcome import Outcome
 from runwrap.launch.pump import Pumps
 from runwrap.launch.relay import Stream
 from runwrap.launch.shim import Shim, ShimProcess, start_shim
-from runwrap.launch.terminal import OFLAG, Keyboard, Terminal, copy_size, open_inner, unread_keys
+from runwrap.launch.terminal import (
+    KEY_OF,
+    OFLAG,
+    Keyboard,
+    Terminal,
+    copy_size,
+    open_inner,
+    pass_unchanged,
+    size_of,
+    unread_keys,
+    write_keys,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,6 +43,7 @@ if TYPE_CHECKING:
 # A shell's `fg` sends no SIGCONT to a job that runs already.
 BACKGROUND_POLL_S = 0.2
 QUIET_WAIT_S = 0.1
+TERMINAL_STOPS = (_signal.SIGTTIN, _signal.SIGTTOU)
 FATAL = frozenset({_signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP, _signal.SIGQUIT})
 
 
@@ -54,6 +66,10 @@ class FullSession:
         self.foreground = False
         self.keyboard: Keyboard | None = None
         self.keyboard_done = _thread.allocate_lock()
+        self.keys = b""
+        self.keys_taken = _thread.allocate_lock()
+        self.keys_taken.acquire()
+        self.size = size_of(self.slave)
         self.reports: list[list[bytes]] = []
         self.outcome: Outcome | None = None
 
@@ -68,6 +84,8 @@ class FullSession:
     def start(self, keeper: Keeper, failure_fd: int) -> None:
         """Fork the shim and with it the script."""
         self.foreground = self.terminal.in_foreground()
+        if not self.foreground:
+            pass_unchanged(self.slave)
         process = ShimProcess(self.command, self.master, self.slave)
         self.shim = start_shim(
             process, failure_fd, keeper.orders, [keeper.answers], in_foreground=self.foreground
@@ -78,21 +96,27 @@ class FullSession:
         """Relay keys, output and signals until the script has ended. Blocks."""
         if self.foreground:
             self.take_terminal()
-        self.pumps.start(guard, self.follow_modes)
+        self.streams[0].on_chunk = self.follow_modes
+        self.pumps.start(guard)
         _thread.start_new_thread(guard, ("session", self.read_reports))
         while self.outcome is None or not self.pumps.all_done():
             info = signals.wait(None if self.foreground else BACKGROUND_POLL_S)
-            if info is not None and not signals.is_poke(info):
-                if self.outcome is None:
-                    self.deliver(info, keeper)
-                elif info.si_signo in FATAL:
-                    self.outcome.broken_by = info.si_signo
-                    break
-            while self.reports:
-                self.hear(self.reports.pop(0), keeper)
-            self.look_where_we_are()
-        self.finish()
+            if self.outcome is not None and info is not None and info.si_signo in FATAL:
+                self.outcome.broken_by = info.si_signo
+                break
+            guard("session", lambda: self.attend(info, keeper))  # noqa: B023  # called at once
+        guard("session", self.finish)
         return self.outcome
+
+    def attend(self, info: Any, keeper: Keeper) -> None:
+        """Do what a signal, a report of the shim or the passing of time calls for."""
+        if info is not None and signals.is_poke(info):
+            self.type_keys()
+        elif info is not None and self.outcome is None:
+            self.deliver(info, keeper)
+        while self.reports:
+            self.hear(self.reports.pop(0), keeper)
+        self.look_where_we_are()
 
     def follow_modes(self) -> None:
         """Let the outer terminal follow the inner one. Threads: called by the pump."""
@@ -126,18 +150,38 @@ class FullSession:
         number = info.si_signo
         is_group_signal = number != _signal.SIGCHLD and keeper.is_group_signal(number)
         if number == _signal.SIGWINCH:
-            copy_size(STDIN, self.master)
+            self.follow_size()
         elif number == _signal.SIGCHLD:
             pass
         elif not signals.is_from_terminal(info):
             self.shim.signal(number, whole_group=is_group_signal)
         elif number == _signal.SIGHUP:
             self.shim.signal(number, whole_group=True)
-        elif key := self.terminal.key_of(number):
-            os.write(self.master, key)
+        elif number in KEY_OF:
+            self.press(number)
+
+    def press(self, signal_number: int) -> None:
+        """Let a key that the outer terminal made a signal of be pressed on the inner one."""
+        was_ours = self.terminal.is_raw
+        self.look_where_we_are()
+        if was_ours and (key := self.terminal.key_of(signal_number)):
+            write_keys(self.master, key)
+        else:
+            # Pressed in the moment before we took the terminal, which has shown it.
+            self.shim.signal(signal_number, whole_group=True)
+
+    def follow_size(self) -> None:
+        """Give the inner terminal the size of the outer one."""
+        copy_size(STDIN, self.master)
+        self.size = size_of(self.master)
 
     def stop(self, signal_number: int) -> None:
         """Stop as the script did, with the terminal as it left it; go on once we are continued."""
+        if not self.foreground and signal_number in TERMINAL_STOPS:
+            self.look_where_we_are()
+            if self.foreground:  # the shell has just brought us here, and the script read too soon
+                self.shim.signal(_signal.SIGCONT, whole_group=True)
+                return
         deadline = time.monotonic() + QUIET_WAIT_S
         while time.monotonic() < deadline and select.select([self.master], [], [], 0)[0]:
             time.sleep(0.001)
@@ -145,7 +189,7 @@ class FullSession:
         signals.stop_self(signal_number, whole_group=True)
         was_stopped = signals.take(_signal.SIGCONT, 0)
         self.look_where_we_are()
-        if not was_stopped and signal_number in (_signal.SIGTTIN, _signal.SIGTTOU):
+        if not was_stopped and signal_number in TERMINAL_STOPS:
             # An orphaned job that reads will never be given the terminal: as if it were hung up.
             self.shim.signal(_signal.SIGHUP, whole_group=True)
         self.shim.signal(_signal.SIGCONT, whole_group=True)
@@ -154,21 +198,23 @@ class FullSession:
         """Mirror the shell's job control: are we in the foreground or not?"""
         now = self.terminal.in_foreground()
         if now and not self.terminal.is_raw and self.outcome is None:
-            copy_size(STDIN, self.master)
+            self.follow_size()
             self.take_terminal()
             self.shim.set_foreground(script_is=True)
         elif not now and self.foreground:
             self.shim.set_foreground(script_is=False)
             self.stop_keyboard()
             self.terminal.is_raw = False  # the shell has set its own modes
+            pass_unchanged(self.master)
         self.foreground = now
 
     def take_terminal(self) -> None:
         """Give the inner terminal the modes that the shell left us, then carry keys to it."""
         self.started_modes = self.terminal.take()
         termios.tcsetattr(self.master, termios.TCSANOW, self.started_modes)
+        self.raw_modes = b""
         self.terminal.make_raw()
-        self.keyboard = Keyboard(STDIN, self.master)
+        self.keyboard = Keyboard(STDIN, self.send_keys)
         self.keyboard_done.acquire()
         _thread.start_new_thread(self.carry_keys, (self.keyboard,))
 
@@ -179,18 +225,45 @@ class FullSession:
         finally:
             self.keyboard_done.release()
 
+    def send_keys(self, keys: bytes, stop_fd: int) -> None:
+        """Have the main thread type keys. Blocks: until there was room for them. Threads: the keyboard's.
+
+        The main thread takes signals in the order of their numbers, and a poke after all others: so
+        a key that became a signal is never overtaken by one that was typed after it.
+        """
+        self.keys = keys
+        while self.keys:
+            self.wake()
+            self.keys_taken.acquire()
+            if self.keys and select.select([stop_fd], [self.master], [])[0]:
+                return
+
+    def type_keys(self) -> None:
+        """Type what the keyboard's thread has read."""
+        if self.keys:
+            self.keys = write_keys(self.master, self.keys)
+            if self.keys_taken.locked():
+                self.keys_taken.release()
+
     def stop_keyboard(self) -> None:
         """Stop carrying keys, for certain: another reader would lose them to us."""
         if self.keyboard is not None:
             self.keyboard.stop()
-            self.keyboard_done.acquire()
+            while not self.keyboard_done.acquire(timeout=0.001):
+                self.type_keys()
             self.keyboard_done.release()
             self.keyboard = None
 
     def give_terminal(self, modes: list[Any]) -> None:
         """Leave the outer terminal to others, in these modes."""
         self.stop_keyboard()
+        self.return_size()
         self.terminal.cook(modes)
+
+    def return_size(self) -> None:
+        """Keep a size that the script has set."""
+        if self.foreground and size_of(self.master) != self.size:
+            copy_size(self.master, STDIN)
 
     def finish(self) -> None:
         """Leave the outer terminal as the script would have: changed by it only if it exited 0."""
@@ -200,6 +273,7 @@ class FullSession:
         if self.outcome.exit_status() == 0 and inner != self.started_modes:
             modes = inner
         self.stop_keyboard()
+        self.return_size()
         if self.terminal.is_raw and self.terminal.in_foreground():
             if keys := unread_keys(self.slave_name):
                 self.terminal.push_back(keys)

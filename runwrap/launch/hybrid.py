@@ -5,6 +5,7 @@ from __future__ import annotations
 import _signal
 import _thread
 import os
+import select
 import termios
 
 from runwrap.launch import signals
@@ -13,7 +14,15 @@ from runwrap.launch.outcome import Outcome
 from runwrap.launch.pump import Pumps
 from runwrap.launch.relay import Stream, make_pipe
 from runwrap.launch.spawn import exec_script, fork
-from runwrap.launch.terminal import IFLAG, LFLAG, EXTPROC, Keyboard, copy_size, open_inner_for_output
+from runwrap.launch.terminal import (
+    EXTPROC,
+    IFLAG,
+    LFLAG,
+    Keyboard,
+    copy_size,
+    open_inner_for_output,
+    write_keys,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,6 +50,8 @@ class HybridSession:
         self.script = 0
         self.ends: dict[int, int] = {}
         self.mirrors: list[Mirror] = []
+        self.outcome: Outcome | None = None
+        self.dropped: set[int] = set()
         self.streams = [self.open(wire, console) for wire in wires]
         self.main_thread = _thread.get_ident()
         self.pumps = Pumps(self.streams, lambda: signals.poke(self.main_thread))
@@ -76,26 +87,28 @@ class HybridSession:
 
     def serve(self, keeper: Keeper, guard: Guard) -> Outcome:
         """Relay streams and signals until the script has ended and its output is through. Blocks."""
-        self.pumps.start(guard, None)
-        outcome: Outcome | None = None
-        dropped: set[int] = set()
-        while outcome is None or not self.pumps.all_done():
+        self.pumps.start(guard)
+        while self.outcome is None or not self.pumps.all_done():
             info = signals.wait(None)
-            if info.si_signo == _signal.SIGCHLD:
-                outcome = outcome or self.look_at_script(keeper)
-            elif signals.is_poke(info):
-                for place in set(self.pumps.lost()) - dropped:
-                    dropped.add(place)
-                    keeper.drop_stream(place)
-            elif outcome is None:
-                self.deliver(info, keeper)
-            elif info.si_signo in FATAL:
-                outcome.broken_by = info.si_signo
+            if self.outcome is not None and info.si_signo in FATAL:
+                self.outcome.broken_by = info.si_signo
                 break
-            elif info.si_signo in signals.STOPS:
-                signals.stop_self(info.si_signo, whole_group=False)
-        self.close()
-        return outcome
+            guard("session", lambda: self.attend(info, keeper))  # noqa: B023  # called at once
+        guard("session", self.close)
+        return self.outcome
+
+    def attend(self, info: Any, keeper: Keeper) -> None:
+        """Do what a signal calls for."""
+        if info.si_signo == _signal.SIGCHLD:
+            self.outcome = self.outcome or self.look_at_script(keeper)
+        elif signals.is_poke(info):
+            for place in set(self.pumps.lost()) - self.dropped:
+                self.dropped.add(place)
+                keeper.drop_stream(place)
+        elif self.outcome is None:
+            self.deliver(info, keeper)
+        elif info.si_signo in signals.STOPS:
+            signals.stop_self(info.si_signo, whole_group=False)
 
     def look_at_script(self, keeper: Keeper) -> Outcome | None:
         """Find out whether the script has stopped, which we follow, or has ended."""
@@ -104,7 +117,8 @@ class HybridSession:
             return None
         if change.si_code == os.CLD_STOPPED:
             os.waitid(os.P_PID, self.script, os.WSTOPPED | os.WNOHANG)
-            signals.stop_self(change.si_status, whole_group=False)
+            if os.waitid(os.P_PID, self.script, os.WCONTINUED | os.WNOHANG) is None:
+                signals.stop_self(change.si_status, whole_group=False)
             return None
         keeper.script_ended()
         _, status, usage = os.wait4(self.script, 0)
@@ -159,10 +173,16 @@ class Mirror:
     def carry_keys(self, *, wanted: bool) -> None:
         """Start or stop carrying keys from the real terminal to the inner one."""
         if wanted and self.keyboard is None:
-            self.keyboard = Keyboard(self.outer, self.inner)
+            self.keyboard = Keyboard(self.outer, self.send)
             _thread.start_new_thread(self.keyboard.run, ())
         elif not wanted:
             self.stop_keys()
+
+    def send(self, keys: bytes, stop_fd: int) -> None:
+        """Write keys to the inner terminal. Blocks: while it is full."""
+        while keys := write_keys(self.inner, keys):
+            if select.select([stop_fd], [self.inner], [])[0]:
+                return
 
     def stop_keys(self) -> None:
         """Stop carrying keys."""

@@ -21,7 +21,7 @@ ID_LETTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123
 class Option:
     """An option of the launch, which is also a variable and, mostly, a key in the settings files.
 
-    Kinds: text, path, flag, pairs (KEY=VALUE), list, and words (a list that is split at commas and white space).
+    Kinds: text, path, flag, pairs (KEY=VALUE), list, and words (a list split at commas and white space).
     """
 
     __slots__ = ("check", "flag", "help", "in_files", "kind", "metavar", "name", "variable")

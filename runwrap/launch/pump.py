@@ -18,9 +18,8 @@ TERMINAL_HANDOVER_MS = 50
 class Pump:
     """Drives one stream until its end, or until the script has ended and nothing of it is left."""
 
-    def __init__(self, stream: Stream, on_chunk: Callable[[], None] | None) -> None:
+    def __init__(self, stream: Stream) -> None:
         self.stream = stream
-        self.on_chunk = on_chunk
         self.stop_read, self.stop_write = os.pipe()
         self.ended = False
         self.done = False
@@ -39,8 +38,6 @@ class Pump:
     def step(self) -> None:
         """Move one chunk and look at what it brought about."""
         self.ended = not self.stream.step()
-        if self.on_chunk:
-            self.on_chunk()
         if self.stream.sink_error and not self.ended:
             self.ended = True
             os.close(self.stream.source)
@@ -71,9 +68,9 @@ class Pumps:
         self.news = news
         self.pumps: list[Pump] = []
 
-    def start(self, guard: Callable[[str, Callable[[], None]], None], on_chunk: Callable[[], None] | None) -> None:
+    def start(self, guard: Callable[[str, Callable[[], None]], None]) -> None:
         """Start a thread a stream; `guard` runs it, and sets aside what fails."""
-        self.pumps = [Pump(stream, on_chunk) for stream in self.streams]
+        self.pumps = [Pump(stream) for stream in self.streams]
         for pump in self.pumps:
             _thread.start_new_thread(self.drive, (pump, guard))
 

@@ -62,6 +62,8 @@ class Stream:
         self.status = memory[CHUNK_BYTES + 8 : CHUNK_BYTES + 9]
         self.sink_error: OSError | None = None
         self.on_status: Callable[[], None] | None = None
+        # Called before a chunk is shown: who sees it may answer at once.
+        self.on_chunk: Callable[[], None] | None = None
         if terminal:
             os.set_blocking(source, False)
 
@@ -76,6 +78,8 @@ class Stream:
         size, ended = self.read_joined() if self.terminal else self.read_once()
         if size:
             self.log(self.chunk[:size])
+            if self.on_chunk:
+                self.on_chunk()
             self.relay(self.chunk[:size])
             self.chunk[:size] = ZEROS[:size]
             self.logged_at[0] = NOT_LOGGED

@@ -60,6 +60,8 @@ def stop_self(signal_number: int, whole_group: bool) -> None:
     would stop it for good.
     """
     number = signal_number if signal_number in STOPS else _signal.SIGTSTP
+    for pending in STOPS:
+        take(pending, 0)  # our copy of the signal that stopped the script: once is enough
     _signal.pthread_sigmask(_signal.SIG_UNBLOCK, {number})
     os.kill(0 if whole_group else os.getpid(), number)
     _signal.pthread_sigmask(_signal.SIG_BLOCK, {number})

@@ -24,13 +24,21 @@ OUTPUT_CHANGES = (
 EXTPROC = 0o200000
 
 
+def size_of(fd: int) -> bytes:
+    """Return a terminal's window size, pixels included, as the kernel holds it; nothing if hung up."""
+    try:
+        return fcntl.ioctl(fd, termios.TIOCGWINSZ, bytes(8))
+    except OSError:
+        return b""
+
+
 def copy_size(from_fd: int, to_fd: int) -> None:
     """Give one terminal the window size of another, pixels included."""
-    try:
-        size = fcntl.ioctl(from_fd, termios.TIOCGWINSZ, bytes(8))
-        fcntl.ioctl(to_fd, termios.TIOCSWINSZ, size)
-    except OSError:
-        pass  # the terminal was hung up; there is no size any more
+    if size := size_of(from_fd):
+        try:
+            fcntl.ioctl(to_fd, termios.TIOCSWINSZ, size)
+        except OSError:
+            pass  # the other one was hung up
 
 
 def open_inner(like_fd: int | None) -> tuple[int, int]:
@@ -40,6 +48,13 @@ def open_inner(like_fd: int | None) -> tuple[int, int]:
         termios.tcsetattr(slave, termios.TCSANOW, termios.tcgetattr(like_fd))
         copy_size(like_fd, slave)
     return master, slave
+
+
+def pass_unchanged(fd: int) -> None:
+    """Let an inner terminal leave the processing of output to the one where it will be shown."""
+    modes = termios.tcgetattr(fd)
+    modes[OFLAG] &= ~OUTPUT_CHANGES
+    termios.tcsetattr(fd, termios.TCSANOW, modes)
 
 
 def open_inner_for_output(like_fd: int | None) -> tuple[int, int]:
@@ -177,49 +192,37 @@ def unread_keys(slave_name: str) -> bytes:
 
 
 class Keyboard:
-    """Carries keys to the inner terminal while our job is in the foreground."""
+    """Reads keys, in a thread of its own, while our job is in the foreground."""
 
-    def __init__(self, terminal_fd: int, master: int) -> None:
+    def __init__(self, terminal_fd: int, send: Callable[[bytes, int], None]) -> None:
         self.terminal_fd = terminal_fd
-        self.master = master
+        self.send = send
         self.stop_read, self.stop_write = os.pipe()
-        self.ended: Callable[[], None] | None = None
 
     def run(self) -> None:
-        """Carry keys until `stop`. Blocks."""
+        """Send keys on until `stop`, or until the terminal is gone or listens to another job. Blocks."""
         poller = select.poll()
         poller.register(self.terminal_fd, select.POLLIN)
         poller.register(self.stop_read, select.POLLIN)
-        while True:
-            ready = [fd for fd, _ in poller.poll()]
-            if self.stop_read in ready:
-                os.read(self.stop_read, 1)
-                break
-            if not self.carry():
-                break
-        if self.ended:
-            self.ended()
-
-    def carry(self) -> bool:
-        """Carry what was typed; False when the terminal is gone or listens to another job."""
-        try:
-            keys = os.read(self.terminal_fd, 4096)
-        except OSError:
-            return False
-        if not keys:
-            return False
-        while keys:
+        while all(fd != self.stop_read for fd, _ in poller.poll()):
             try:
-                keys = keys[os.write(self.master, keys) :]
-            except BlockingIOError:
-                # Full: wait until the script reads, or until we are to stop.
-                ready, _, _ = select.select([self.stop_read], [self.master], [])
-                if ready:
-                    return True
+                keys = os.read(self.terminal_fd, 4096)
             except OSError:
-                return False
-        return True
+                return
+            if not keys:
+                return
+            self.send(keys, self.stop_read)
 
     def stop(self) -> None:
         """End `run`, before it takes another key."""
         os.write(self.stop_write, b".")
+
+
+def write_keys(master: int, keys: bytes) -> bytes:
+    """Write keys to an inner terminal and return those for which it has no room."""
+    try:
+        return keys[os.write(master, keys) :]
+    except BlockingIOError:
+        return keys
+    except OSError:
+        return b""  # it was hung up

@@ -1,0 +1,191 @@
+"""Conduct the capture at the start of a run: one part after the other, each within bounds of its own."""
+
+from __future__ import annotations
+
+import _signal
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import FrameType
+
+    from runwrap.capture.git_snapshot import Snapshot
+
+    Emit = Callable[[str, dict[str, object]], object]
+    Found = Iterator[tuple[str, dict[str, object]]]
+    Part = Callable[["Request"], Found]
+
+# What can go wrong with files, programs and modules that others made. A part that meets it is set aside.
+DEFECTS = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    EOFError,
+    ImportError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+SMALL_PART_TIMEOUT_S = 10.0
+# What git may need after its own limit: GitPython's import, and writing the patch.
+AFTER_GIT_S = 10.0
+# So long a git that is still at work keeps the packages waiting: the sooner its end is seen, the fewer
+# files can have been changed by then.
+GIT_FIRST_S = 1.0
+RING_INTERVAL_S = 0.5
+
+
+class Request:
+    """What is asked of the capture: about which command, and where its files go."""
+
+    __slots__ = ("argv", "cwd", "environ", "files_dir", "git_timeout_s", "snapshot", "started_s")
+
+    def __init__(
+        self,
+        argv: list[str],
+        cwd: str,
+        environ: dict[str, str],
+        files_dir: str,
+        started_s: float,
+        snapshot: Snapshot | None,
+    ) -> None:
+        self.argv = argv
+        self.cwd = cwd
+        self.environ = environ
+        self.files_dir = files_dir
+        self.started_s = started_s
+        self.snapshot = snapshot
+        self.git_timeout_s = 20.0
+
+
+def collect(emit: Emit, request: Request) -> None:
+    """Emit what is known about host, environment, packages and repository; a part that fails is a notice.
+
+    Blocks: until all is done, at most a minute. Threads: the main one only.
+    """
+    _signal.pthread_sigmask(_signal.SIG_UNBLOCK, (_signal.SIGALRM,))
+    guarded("host", host, request, emit, SMALL_PART_TIMEOUT_S)
+    guarded("environment", environment, request, emit, SMALL_PART_TIMEOUT_S)
+    git_first = request.snapshot is not None and has_ended(request.snapshot)
+    if git_first:
+        guarded("git", git, request, emit, request.git_timeout_s + AFTER_GIT_S)
+    guarded("packages", packages, request, emit, SMALL_PART_TIMEOUT_S)
+    if request.snapshot is not None and not git_first:
+        guarded("git", git, request, emit, request.git_timeout_s + AFTER_GIT_S)
+
+
+def has_ended(snapshot: Snapshot) -> bool:
+    """Give git a moment to end."""
+    from runwrap.capture import git_answer
+
+    return git_answer.has_ended(snapshot.diff, GIT_FIRST_S)
+
+
+def host(_request: Request) -> Found:
+    """Describe the machine."""
+    from runwrap.capture import host as part
+
+    yield fact("host", part.describe())
+
+
+def environment(request: Request) -> Found:
+    """Describe the surroundings."""
+    from runwrap.capture import environment as part
+
+    yield fact("environment", part.describe(request.environ))
+
+
+def packages(request: Request) -> Found:
+    """List the packages of the interpreter that the command uses; nothing when it uses none."""
+    from runwrap.capture import interpreter
+
+    found = interpreter.find_python(request.argv, request.cwd, request.environ)
+    if found is None:
+        return
+    from runwrap.capture import artifact, distributions, site_folders
+
+    site = site_folders.find_site(found.path, request.cwd, found.environ, found.is_shim)
+    if site is None:
+        raise ValueError(f"{found.path} does not say where its packages lie")
+    lines = distributions.requirements(site.folders)
+    content = "".join(line + "\n" for line in lines).encode("utf-8", "surrogateescape")
+    yield "file", artifact.write_artifact(request.files_dir, "requirements.txt", content)
+    python = {"interpreter": site.interpreter, "python": site.version or None}
+    yield fact("packages", {**python, "count": len(lines), "path": "requirements.txt"})
+
+
+def git(request: Request) -> Found:
+    """Describe the repository that was found before the script was started."""
+    from runwrap.capture import git as part
+
+    if request.snapshot is not None:
+        limits = part.Limits(request.git_timeout_s)
+        yield from part.describe(
+            request.snapshot, request.cwd, request.environ, request.started_s, request.files_dir, limits
+        )
+
+
+def fact(name: str, value: dict[str, object]) -> tuple[str, dict[str, object]]:
+    """Make the record of a fact."""
+    return "fact", {"name": name, "value": value}
+
+
+def guarded(name: str, part: Part, request: Request, emit: Emit, limit_s: float) -> None:
+    """Emit a part's records; what stops it becomes a notice."""
+    records = part(request)
+    clock = Clock(limit_s)
+    try:
+        while record := advance(records, clock):
+            emit(*record)
+    except DEFECTS as error:
+        clock.stop()
+        words = " ".join(str(error).split())[:300] or type(error).__name__
+        text = f"The {name} facts are incomplete: {words}."
+        emit("notice", {"level": "warning", "part": name, "text": text})
+
+
+def advance(records: Found, clock: Clock) -> tuple[str, dict[str, object]] | None:
+    """Let a part make its next record; the clock does not run while one is on its way into the journal."""
+    clock.start()
+    try:
+        return next(records, None)
+    finally:
+        clock.stop()
+
+
+class TimeUpError(RuntimeError):
+    """A part has used up its time."""
+
+
+class Clock:
+    """A limit for the time between `start` and `stop`, all of them together; for the main thread only."""
+
+    def __init__(self, limit_s: float) -> None:
+        self.limit_s = limit_s
+        self.left_s = limit_s
+        self.is_running = False
+        self.handler: object = None
+        self.timer_s = (0.0, 0.0)
+
+    def start(self) -> None:
+        """Let the clock run; it rings again and again, for somebody may take the first ring for his own."""
+        self.handler = _signal.signal(_signal.SIGALRM, self.ring)
+        self.timer_s = _signal.setitimer(_signal.ITIMER_REAL, max(self.left_s, 0.001), RING_INTERVAL_S)
+        self.is_running = True
+
+    def stop(self) -> None:
+        """Stop the clock, and give the timer back to whoever had it."""
+        if self.is_running:
+            self.is_running = False
+            left_s = _signal.setitimer(_signal.ITIMER_REAL, 0)[0]
+            self.left_s = min(self.left_s, left_s)
+            _signal.signal(_signal.SIGALRM, self.handler)
+            _signal.setitimer(_signal.ITIMER_REAL, *self.timer_s)
+
+    def ring(self, _number: int, _frame: FrameType | None) -> None:
+        """End what takes too long."""
+        if self.is_running:
+            self.left_s = 0.0
+            raise TimeUpError(f"this took longer than {self.limit_s:g} s")
