@@ -140,7 +140,7 @@ def from_json(text: bytes) -> Record:
     import json
 
     try:
-        value = json.loads(text)
+        value = json.loads(text, parse_constant=refuse)
         record = Record(value["seq"], value["time"], value["kind"], value["data"])
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise BadLineError(f"not a record: {error}") from error
@@ -149,6 +149,11 @@ def from_json(text: bytes) -> Record:
     if not isinstance(record.kind, str) or not isinstance(record.data, dict):
         raise BadLineError("kind or data is of the wrong type")
     return record
+
+
+def refuse(word: str) -> None:
+    """Refuse what JSON has no word for. Raises: ValueError."""
+    raise ValueError(f"{word} is not JSON")
 
 
 def new_run_id(time_s: float) -> str:

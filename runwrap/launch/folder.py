@@ -18,13 +18,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from runwrap.capture.git_snapshot import Snapshot
     from runwrap.launch.console import Marks
     from runwrap.launch.guard import Guard
     from runwrap.launch.outcome import Outcome
     from runwrap.launch.spawn import Command
     from runwrap.settings import Settings
-
-EXIT_FAILURES = {126: "could not be executed", 127: "could not be found"}
 
 
 class RunFolder:
@@ -33,9 +32,10 @@ class RunFolder:
     Raises: StoreError, where it cannot be made.
     """
 
-    def __init__(self, settings: Settings, words: list[str]) -> None:
+    def __init__(self, settings: Settings, words: list[str], cwd: str) -> None:
         self.settings = settings
         self.words = words
+        self.cwd = cwd
         self.started_s = time.time()
         self.id = settings.id or new_run_id(self.started_s)
         self.name = settings.name or new_run_name()
@@ -53,7 +53,6 @@ class RunFolder:
         self.output_path = os.path.join(self.path, "output.log")
         self.journal_path = os.path.join(self.path, "journal.jsonl")
         self.journal = Journal(self.journal_path)
-        self.oom_kills = 0
 
     def environ(self) -> dict[bytes, bytes]:
         """Return what the script finds in its environment beside what was there."""
@@ -81,7 +80,7 @@ class RunFolder:
             "group": self.settings.group,
             "job_type": self.settings.job_type,
             "argv": self.words,
-            "cwd": os.getcwd(),
+            "cwd": self.cwd,
             "started": self.started_s,
             "host": os.uname().nodename,
             "user": user_name(),
@@ -102,27 +101,34 @@ class RunFolder:
             facts["resumed"] = True
         return facts
 
-    def start_diff(self, environ: dict[bytes, bytes]) -> object:
+    def start_diff(self) -> Snapshot | None:
         """Start what describes the working tree, just before the script can change it."""
         if self.settings.no_git:
             return None
         from runwrap.capture.git_snapshot import start_diff
 
-        return start_diff(os.getcwd(), environ)
+        try:
+            return start_diff(self.cwd, os.environ)
+        except OSError:
+            return None
 
     def script_starts(self) -> None:
         """Take the readings that the end is compared with."""
-        self.started_s = time.time()
+        self.script_started_s = time.time()
         self.started_clock_s = time.monotonic()
 
-    def collect_facts(self, guard: Guard, command: Command, diff: object) -> None:
+    def collect_facts(self, guard: Guard, command: Command, snapshot: Snapshot | None) -> None:
         """Gather the facts and write them into the journal. Runs in the collector."""
-        from runwrap.capture.facts import collect
+        from runwrap.capture.facts import Request, collect
 
         journal = Journal(self.journal_path)
-        guard("facts", lambda: collect(journal.append, self, command, diff))
+        environ = {os.fsdecode(key): os.fsdecode(value) for key, value in command.environ.items()}
+        request = Request(
+            self.words, self.cwd, environ, self.files_path, self.script_started_s, snapshot
+        )
+        guard("facts", lambda: collect(journal.append, request))
         for notice in guard.notices:
-            journal.append("notice", notice)
+            journal.append("notice", dict(notice))
 
     def append_anew(self, records: Marks) -> None:
         """Append from a process other than the wrapper."""

@@ -19,6 +19,7 @@ from runwrap.settings import load
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from runwrap.capture.git_snapshot import Snapshot
     from runwrap.launch.full import FullSession
     from runwrap.launch.hybrid import HybridSession
     from runwrap.launch.keeper import Keeper
@@ -36,12 +37,13 @@ def launch(arguments: list[str]) -> int:
     closed = fill_closed()
     given, words = parse(arguments)
     environ = script_environ()
-    settings = load(given, os.environ, current_folder(), OPTIONS)
+    cwd = current_folder()
+    settings = load(given, os.environ, cwd, OPTIONS)
     command = Command([os.fsencode(word) for word in words], environ, closed, set())
     check(command)
     if settings.off:
         return run_untouched(command)
-    folder = RunFolder(settings, words)
+    folder = RunFolder(settings, words, cwd)
     command.environ = environ | folder.environ()
     command.signal_mask = signals.block_all()
     return Launch(settings, folder, command).run()
@@ -109,7 +111,8 @@ class Launch:
         """Choose the mode by what our own descriptors are."""
         closed = self.command.closed
         if is_full_terminal(closed):
-            from runwrap.launch.full import FullSession
+            from runwrap.capture.git_snapshot import Snapshot
+    from runwrap.launch.full import FullSession
 
             return FullSession(self.command, self.console)
         from runwrap.launch.hybrid import HybridSession
@@ -122,10 +125,10 @@ class Launch:
         self.folder.script_starts()
         keeper = start_keeper(self.keeper_process(), self.session.script_ends())
         failure_read, failure_write = os.pipe()
-        diff = self.folder.start_diff(self.command.environ)
+        snapshot = self.folder.start_diff()
         self.session.start(keeper, failure_write)
         os.close(failure_write)
-        collector = self.start_collector(keeper, diff)
+        collector = self.start_collector(keeper, snapshot)
         self.start_flushing()
         outcome = self.session.serve(keeper, self.guard)
         self.finish(outcome, keeper, os.read(failure_read, 16), collector)
@@ -143,7 +146,7 @@ class Launch:
             self.session.streams, on_wrapper_death, self.folder.append_anew, self.folder.mark_lost
         )
 
-    def start_collector(self, keeper: Keeper, diff: object) -> int:
+    def start_collector(self, keeper: Keeper, snapshot: Snapshot | None) -> int:
         """Fork the process that gathers the facts while the script runs already."""
 
         def child() -> None:
@@ -154,7 +157,7 @@ class Launch:
             null = os.open(os.devnull, os.O_RDWR)
             for fd in (0, 1, 2):
                 os.dup2(null, fd)
-            self.folder.collect_facts(self.guard, self.command, diff)
+            self.folder.collect_facts(self.guard, self.command, snapshot)
             os._exit(0)
 
         return os.pidfd_open(fork(child))

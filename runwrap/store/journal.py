@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 TAIL_BLOCK_BYTES = 1 << 16
+LONGEST_LINE_BYTES = 16 << 20
 
 
 class JournalError(StoreError):
@@ -94,7 +95,7 @@ def last_seq(fd: int, size: int) -> int:
         start = max(0, size - TAIL_BLOCK_BYTES)
         lines = (os.pread(fd, size - start, start) + rest).split(b"\n")
         # The first piece may go on in the block before.
-        rest = lines[0] if start else b""
+        rest = lines[0] if start and len(lines[0]) < LONGEST_LINE_BYTES else b""
         for line in reversed(lines[1:] if start else lines):
             if line:
                 try:

@@ -1,0 +1,105 @@
+"""`runwrap show RUN`: everything that is known of a run."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from typing import Any
+
+import typer
+
+from runwrap.cli.place import RUN, age_in_words, data_folder, duration_in_words, visible
+from runwrap.store.catalog import find_run
+from runwrap.store.view import RunView
+
+MOST_LINES = 30
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb."""
+    app.command("show")(show_run)
+
+
+def show_run(run: str = RUN, as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -> None:
+    """Show what is known of a run."""
+    view = find_run(data_folder(), run)
+    if as_json:
+        typer.echo(json.dumps(view.to_json(), indent=2, allow_nan=False))
+        return
+    bold = sys.stdout.isatty()
+    for title, lines in sections(view):
+        if lines:
+            typer.echo(typer.style(title, bold=True) if bold else title)
+            for line in lines[:MOST_LINES]:
+                typer.echo(f"  {visible(line)}")
+            if len(lines) > MOST_LINES:
+                typer.echo(f"  and {len(lines) - MOST_LINES} more: --json")
+
+
+def sections(view: RunView) -> list[tuple[str, list[str]]]:
+    """Write a run as titled lists of lines."""
+    return [
+        (visible(f"{view.name} in {view.project}"), overview(view)),
+        ("config", pairs(view.config)),
+        ("summary", pairs(view.summary)),
+        ("history", [f"{key}: {facts['count']} points" for key, facts in view.history.items()]),
+        ("git", pairs(as_table(view.facts.get("git")))),
+        ("host", pairs(as_table(view.facts.get("host")))),
+        ("environment", pairs(as_table(view.facts.get("environment")))),
+        ("packages", pairs(as_table(view.facts.get("packages")))),
+        ("files", [f"{file['path']} ({file['size_bytes']} bytes)" for file in view.files]),
+        ("notices", [f"{notice['level']}: {notice['part']}: {notice['text']}" for notice in view.notices]),
+    ]
+
+
+def overview(view: RunView) -> list[str]:
+    """Say the most important things."""
+    state, cause = view.decide()
+    end = view.exit or {}
+    rows = {
+        "id": view.id,
+        "state": f"{state} ({cause})" if cause else state,
+        "command": shlex.join(map(str, view.argv)),
+        "folder": view.document.get("cwd"),
+        "started": age_in_words(view.started),
+        "duration": duration_in_words(view.duration_s),
+        "cpu": cpu(end),
+        "memory": memory(end),
+        "tags": " ".join(view.tags),
+        "note": view.notes,
+        "kept in": view.path,
+    }
+    return pairs({key: value for key, value in rows.items() if value})
+
+
+def cpu(end: dict[str, Any]) -> str:
+    """Say what the script used of the processor."""
+    user_s, system_s = end.get("cpu_user_s"), end.get("cpu_system_s")
+    if not isinstance(user_s, (int, float)) or not isinstance(system_s, (int, float)):
+        return ""
+    return f"{user_s:.2f} s user, {system_s:.2f} s system"
+
+
+def memory(end: dict[str, Any]) -> str:
+    """Say how much memory the script used at most."""
+    size = end.get("memory_peak_bytes")
+    return f"{size / 1e6:.0f} MB at most" if isinstance(size, (int, float)) else ""
+
+
+def as_table(value: object) -> dict[str, Any]:
+    """Return a fact as a table of parts."""
+    return value if isinstance(value, dict) else {} if value is None else {"value": value}
+
+
+def pairs(table: dict[str, Any]) -> list[str]:
+    """Write a table as aligned lines."""
+    width = max(map(len, map(str, table)), default=0)
+    return [f"{key!s:<{width}}  {in_words(value)}" for key, value in table.items()]
+
+
+def in_words(value: object) -> str:
+    """Write a value short."""
+    if isinstance(value, str):
+        return value
+    return json.dumps(value, ensure_ascii=False)

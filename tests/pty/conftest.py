@@ -1,0 +1,23 @@
+"""What every test of the launcher shares: the words to put before a command."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def wrapper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return the words to put before a command: runwrap, or `env` to run the bare control.
+
+    RUNWRAP_TEST_WRAPPER chooses another wrapper; what looks at the record is skipped there.
+    """
+    for name in [name for name in os.environ if name.startswith("RUNWRAP_") and "TEST" not in name]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("RUNWRAP_QUIET", "1")
+    monkeypatch.setenv("RUNWRAP_DIR", str(tmp_path / "data"))
+    chosen = os.environ.get("RUNWRAP_TEST_WRAPPER", "").split()
+    return chosen or [str(Path(sys.executable).with_name("runwrap"))]
