@@ -111,8 +111,7 @@ class Launch:
         """Choose the mode by what our own descriptors are."""
         closed = self.command.closed
         if is_full_terminal(closed):
-            from runwrap.capture.git_snapshot import Snapshot
-    from runwrap.launch.full import FullSession
+            from runwrap.launch.full import FullSession
 
             return FullSession(self.command, self.console)
         from runwrap.launch.hybrid import HybridSession
