@@ -10,7 +10,7 @@ from runwrap.errors import StoreError
 from runwrap.launch.outcome import signal_name
 from runwrap.record import new_run_id, new_run_name
 from runwrap.settings import data_root
-from runwrap.store.journal import Journal
+from runwrap.store.journal import Journal, JournalError
 from runwrap.store.liveness import boot_id, pid_namespace, pid_started
 from runwrap.store.layout import project_folder
 
@@ -26,6 +26,11 @@ if TYPE_CHECKING:
     from runwrap.settings import Settings
 
 
+# Room on the disk that is kept for the last records, should the script's output fill it.
+BALLAST_BYTES = 1 << 14
+SIGKILL = 9
+
+
 class RunFolder:
     """A run on disk, from its first record to its last.
 
@@ -39,7 +44,7 @@ class RunFolder:
         self.started_s = time.time()
         self.id = settings.id or new_run_id(self.started_s)
         self.name = settings.name or new_run_name()
-        root = data_root(settings, os.environ)
+        self.root = root = data_root(settings, os.environ)
         self.path = os.path.join(root, project_folder(settings.project), self.id)
         self.resumed = os.path.lexists(os.path.join(self.path, "journal.jsonl"))
         if self.resumed and not settings.resume:
@@ -52,7 +57,10 @@ class RunFolder:
             raise StoreError(f"cannot make the run's folder {self.path}: {error.strerror}", hint) from error
         self.output_path = os.path.join(self.path, "output.log")
         self.journal_path = os.path.join(self.path, "journal.jsonl")
+        self.ballast_path = os.path.join(self.path, ".ballast")
         self.journal = Journal(self.journal_path)
+        self.oom_kills: int | None = None
+        self.cause = ""
 
     def environ(self) -> dict[bytes, bytes]:
         """Return what the script finds in its environment beside what was there."""
@@ -68,7 +76,18 @@ class RunFolder:
             records.append(("tag", {"add": settings.tags, "remove": []}, self.started_s))
         if settings.notes:
             records.append(("note", {"text": settings.notes}, self.started_s))
-        self.journal.append_many(records)
+        try:
+            self.journal.append_many(records)
+        except JournalError as error:
+            if not self.resumed:
+                self.remove()
+            raise StoreError(str(error), f"free some space, or set RUNWRAP_DIR or --dir: now {self.root}") from error
+
+    def remove(self) -> None:
+        """Remove a run that could not begin."""
+        import shutil
+
+        shutil.rmtree(self.path, ignore_errors=True)
 
     def run_facts(self, mode: str, streams: list[str]) -> dict[str, object]:
         """Describe the run."""
@@ -117,6 +136,14 @@ class RunFolder:
         self.script_started_s = time.time()
         self.started_clock_s = time.monotonic()
 
+    def script_runs(self) -> None:
+        """Do what could wait until the script was started."""
+        from runwrap.capture.cgroup import oom_kills
+
+        self.oom_kills = oom_kills()
+        with open(self.ballast_path, "wb") as file:
+            file.write(bytes(BALLAST_BYTES))
+
     def collect_facts(self, guard: Guard, command: Command, snapshot: Snapshot | None) -> None:
         """Gather the facts and write them into the journal. Runs in the collector."""
         from runwrap.capture.facts import Request, collect
@@ -145,19 +172,32 @@ class RunFolder:
         moment = time.time()
         records = [*marks, *(("notice", dict(notice), moment) for notice in notices)]
         records.append(("exit", self.exit_facts(outcome, failure), moment))
-        self.journal.append_many(records)
+        try:
+            self.journal.append_many(records)
+        except JournalError:
+            drop(self.ballast_path)  # the disk is full: this makes room for the end
+            self.journal.append_many(records)
+        drop(self.ballast_path)
         self.journal.sync()
+
+    def out_of_memory(self, outcome: Outcome) -> bool:
+        """Tell whether the kernel has killed for want of memory while the script was killed."""
+        if outcome.signal_number() != SIGKILL or self.oom_kills is None:
+            return False
+        from runwrap.capture.cgroup import oom_kills
+
+        return (oom_kills() or 0) > self.oom_kills
 
     def exit_facts(self, outcome: Outcome, failure: bytes) -> dict[str, object]:
         """Describe the end."""
         number = outcome.signal_number()
-        cause = outcome.cause(out_of_memory=False)
+        self.cause = outcome.cause(self.out_of_memory(outcome))
         if failure:
-            cause = f"{self.words[0]}: {os.strerror(int(failure))}"
+            self.cause = f"could not be executed: {os.strerror(int(failure))}"
         return {
             "status": outcome.exit_status(),
             "signal": signal_name(number) if number else None,
-            "cause": cause,
+            "cause": self.cause,
             "duration_s": time.monotonic() - self.started_clock_s,
             "cpu_user_s": outcome.cpu_user_s,
             "cpu_system_s": outcome.cpu_system_s,
@@ -171,8 +211,16 @@ class RunFolder:
     def farewell(self, outcome: Outcome) -> str:
         """Say how the run ended."""
         duration_s = time.monotonic() - self.started_clock_s
-        cause = outcome.cause(out_of_memory=False)
+        cause = self.cause or outcome.cause(out_of_memory=False)
         return f"runwrap: {self.name} {cause} after {in_words(duration_s)}, see: runwrap show {self.name}"
+
+
+def drop(path: str) -> None:
+    """Remove a file that may be gone already."""
+    try:
+        os.unlink(path)
+    except OSError:
+        pass
 
 
 def is_text(raw: bytes) -> bool:

@@ -129,8 +129,12 @@ class Launch:
         os.close(failure_write)
         collector = self.start_collector(keeper, snapshot)
         self.start_flushing()
+        self.guard("folder", self.folder.script_runs)
         outcome = self.session.serve(keeper, self.guard)
-        self.finish(outcome, keeper, os.read(failure_read, 16), collector)
+        self.finish(outcome, keeper, os.read(failure_read, 16))
+        reap(collector, COLLECTOR_WAIT_S)
+        if snapshot is not None:
+            reap(snapshot.diff.pid, 0)
         return self.leave(outcome)
 
     def keeper_process(self) -> KeeperProcess:
@@ -159,7 +163,7 @@ class Launch:
             self.folder.collect_facts(self.guard, self.command, snapshot)
             os._exit(0)
 
-        return os.pidfd_open(fork(child))
+        return fork(child)
 
     def held(self) -> list[int]:
         """List the descriptors of ours that somebody waits to see closed."""
@@ -174,8 +178,8 @@ class Launch:
         work = lambda: self.console.flush_forever(journal.append_many, journal.sync)  # noqa: E731  # two lines
         _thread.start_new_thread(self.guard, ("journal", work))
 
-    def finish(self, outcome: Outcome, keeper: Keeper, failure: bytes, collector: int) -> None:
-        """Record the end of the run. Blocks: a moment, for facts that are nearly there."""
+    def finish(self, outcome: Outcome, keeper: Keeper, failure: bytes) -> None:
+        """Record the end of the run."""
         self.console.close()
         for stream in self.session.streams:
             if stream.sink_error and not isinstance(stream.sink_error, BrokenPipeError):
@@ -185,7 +189,6 @@ class Launch:
             self.guard.note("error", "output", reason)
         self.guard("journal", lambda: self.folder.end(outcome, failure, self.console.take_marks(), self.guard.notices))
         keeper.leave(relay_late=self.session.pumps.any_left())
-        select.select([collector], [], [], COLLECTOR_WAIT_S)
 
     def leave(self, outcome: Outcome) -> int:
         """Say goodbye and end as the script did."""
@@ -207,12 +210,23 @@ class Launch:
                 pass  # the terminal was hung up
 
 
+def reap(pid: int, timeout_s: float) -> None:
+    """Wait for a child of ours to end, so long and no longer; it may go on when we are gone."""
+    ended = os.pidfd_open(pid)
+    if select.select([ended], [], [], timeout_s)[0]:
+        os.waitpid(pid, os.WNOHANG)
+    os.close(ended)
+
+
 def main(arguments: list[str]) -> int:
     """Launch, and turn an error of ours into a sentence, a hint and a status."""
     try:
         return launch(arguments)
     except RunwrapError as error:
         return complain(error)
+    except OSError as error:
+        about = f": {error.filename}" if error.filename else ""
+        return complain(RunwrapError(f"cannot start: {error.strerror}{about}", "look at `runwrap doctor`"))
 
 
 def complain(error: RunwrapError) -> int:
