@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.text import Text
 
 DOCS = Path(__file__).parent
-COMMANDS = ["runwrap python train.py --epochs 5 --lr 0.05"]
+COMMANDS = ["runwrap python train.py --epochs 5 --lr 0.05", "runwrap runs", "runwrap show latest"]
 COLUMNS, LINES = 100, 60
 COLORS = {"brown": "yellow", "default": None}
 

@@ -12,7 +12,11 @@ def main() -> int:
 
     arguments = sys.argv[1:]
     if is_verb(arguments, os.environ):
+        import gc
+
         from runwrap.cli.app import main as run_verb
+
+        gc.enable()
 
         return run_verb(arguments)
     from runwrap.launch.run import main as launch

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import zlib
 
@@ -90,7 +89,7 @@ def clean(value: object) -> object:
     if kind is str:
         return clean_text(value)  # type: ignore[arg-type]  # it is a str
     if kind is float:
-        return value if math.isfinite(value) else word_of(value)  # type: ignore[arg-type]  # it is a float
+        return value if value - value == 0 else word_of(value)  # type: ignore[arg-type,operator]  # it is a float
     if kind is int or kind is bool or value is None:
         return value
     if isinstance(value, dict):

@@ -7,7 +7,6 @@ import time
 
 from runwrap import __version__
 from runwrap.errors import StoreError
-from runwrap.launch.outcome import signal_name
 from runwrap.record import new_run_id, new_run_name
 from runwrap.settings import data_root
 from runwrap.store.journal import Journal, JournalError
@@ -122,7 +121,7 @@ class RunFolder:
 
     def start_diff(self) -> Snapshot | None:
         """Start what describes the working tree, just before the script can change it."""
-        if self.settings.no_git:
+        if self.settings.no_git or not may_be_in_repository(self.cwd):
             return None
         from runwrap.capture.git_snapshot import start_diff
 
@@ -178,7 +177,6 @@ class RunFolder:
             drop(self.ballast_path)  # the disk is full: this makes room for the end
             self.journal.append_many(records)
         drop(self.ballast_path)
-        self.journal.sync()
 
     def out_of_memory(self, outcome: Outcome) -> bool:
         """Tell whether the kernel has killed for want of memory while the script was killed."""
@@ -190,6 +188,8 @@ class RunFolder:
 
     def exit_facts(self, outcome: Outcome, failure: bytes) -> dict[str, object]:
         """Describe the end."""
+        from runwrap.launch.outcome import signal_name
+
         number = outcome.signal_number()
         self.cause = outcome.cause(self.out_of_memory(outcome))
         if failure:
@@ -213,6 +213,19 @@ class RunFolder:
         duration_s = time.monotonic() - self.started_clock_s
         cause = self.cause or outcome.cause(out_of_memory=False)
         return f"runwrap: {self.name} {cause} after {in_words(duration_s)}, see: runwrap show {self.name}"
+
+
+def may_be_in_repository(folder: str) -> bool:
+    """Tell whether it is worth loading what knows about git: most folders are in no repository."""
+    if "GIT_DIR" in os.environ:
+        return True
+    while True:
+        if os.path.lexists(os.path.join(folder, ".git")) or os.path.lexists(os.path.join(folder, "HEAD")):
+            return True
+        above = os.path.dirname(folder)
+        if above == folder:
+            return False
+        folder = above
 
 
 def drop(path: str) -> None:

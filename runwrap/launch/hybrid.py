@@ -5,24 +5,10 @@ from __future__ import annotations
 import _signal
 import _thread
 import os
-import select
-import termios
 
 from runwrap.launch import signals
-from runwrap.launch.descriptors import STDIN
-from runwrap.launch.outcome import Outcome
-from runwrap.launch.pump import Pumps
 from runwrap.launch.relay import Stream, make_pipe
 from runwrap.launch.spawn import exec_script, fork
-from runwrap.launch.terminal import (
-    EXTPROC,
-    IFLAG,
-    LFLAG,
-    Keyboard,
-    copy_size,
-    open_inner_for_output,
-    write_keys,
-)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,6 +18,9 @@ if TYPE_CHECKING:
     from runwrap.launch.console import Console
     from runwrap.launch.descriptors import Wire
     from runwrap.launch.keeper import Keeper
+    from runwrap.launch.mirror import Mirror
+    from runwrap.launch.outcome import Outcome
+    from runwrap.launch.pump import Pumps
     from runwrap.launch.spawn import Command
 
     Guard = Callable[[str, Callable[[], None]], None]
@@ -54,18 +43,22 @@ class HybridSession:
         self.dropped: set[int] = set()
         self.streams = [self.open(wire, console) for wire in wires]
         self.main_thread = _thread.get_ident()
-        self.pumps = Pumps(self.streams, lambda: signals.poke(self.main_thread))
+        self.pumps: Pumps
 
     def open(self, wire: Wire, console: Console) -> Stream:
         """Make the two ends of a stream: one for the script, one for us."""
         if wire.kind == "pipe":
             ours, theirs = make_pipe(PIPE_BYTES)
         else:
+            from runwrap.launch.terminal import open_inner_for_output
+
             ours, theirs = open_inner_for_output(wire.sink if wire.kind == "terminal" else None)
         self.ends |= dict.fromkeys(wire.serves, theirs)
         mirrored = wire.kind == "terminal"
         stream = Stream(wire.name, ours, wire.sink, console, terminal=wire.kind != "pipe", packet=mirrored)
         if mirrored:
+            from runwrap.launch.mirror import Mirror
+
             self.mirrors.append(Mirror(ours, wire.sink))
             stream.on_status = self.mirrors[-1].follow
         return stream
@@ -87,6 +80,10 @@ class HybridSession:
 
     def serve(self, keeper: Keeper, guard: Guard) -> Outcome:
         """Relay streams and signals until the script has ended and its output is through. Blocks."""
+        # What comes after the start of the script need not be loaded before it.
+        from runwrap.launch.pump import Pumps
+
+        self.pumps = Pumps(self.streams, lambda: signals.poke(self.main_thread))
         self.pumps.start(guard)
         while self.outcome is None or not self.pumps.all_done():
             info = signals.wait(None)
@@ -120,6 +117,8 @@ class HybridSession:
             if os.waitid(os.P_PID, self.script, os.WCONTINUED | os.WNOHANG) is None:
                 signals.stop_self(change.si_status, whole_group=False)
             return None
+        from runwrap.launch.outcome import Outcome
+
         keeper.script_ended()
         _, status, usage = os.wait4(self.script, 0)
         self.pumps.stop()
@@ -134,7 +133,7 @@ class HybridSession:
             # It may have asked for the size before we could copy it.
             has_its_own = not self.mirrors
             for mirror in self.mirrors:
-                copy_size(mirror.outer, mirror.inner)
+                mirror.follow_size()
         if not has_its_own and (number == _signal.SIGWINCH or not signals.is_from_terminal(info)):
             os.kill(self.script, number)
 
@@ -142,52 +141,3 @@ class HybridSession:
         """Stop what reads keys."""
         for mirror in self.mirrors:
             mirror.stop_keys()
-
-
-class Mirror:
-    """Repeats on a real terminal the modes that a script sets on its inner one."""
-
-    def __init__(self, inner: int, outer: int) -> None:
-        self.inner = inner
-        self.outer = outer
-        self.modes = termios.tcgetattr(inner)
-        self.keyboard: Keyboard | None = None
-
-    def follow(self) -> None:
-        """Repeat a change; where stdin is no terminal, a program that wants single keys gets them."""
-        before, self.modes = self.modes, termios.tcgetattr(self.inner)
-        try:
-            if os.tcgetpgrp(self.outer) != os.getpgrp():
-                return
-            outer = termios.tcgetattr(self.outer)
-            for place in range(IFLAG, LFLAG + 1):
-                outer[place] ^= before[place] ^ self.modes[place]
-            outer[LFLAG] &= ~EXTPROC
-            if before[-1] != self.modes[-1]:
-                outer[-1] = list(self.modes[-1])
-            termios.tcsetattr(self.outer, termios.TCSANOW, outer)
-        except (OSError, termios.error):
-            return  # hung up, or no terminal of ours
-        self.carry_keys(wanted=not self.modes[LFLAG] & termios.ICANON and not os.isatty(STDIN))
-
-    def carry_keys(self, *, wanted: bool) -> None:
-        """Start or stop carrying keys from the real terminal to the inner one."""
-        if wanted and self.keyboard is None:
-            self.keyboard = Keyboard(self.outer, self.send)
-            _thread.start_new_thread(self.keyboard.run, ())
-        elif not wanted:
-            self.stop_keys()
-
-    def send(self, keys: bytes, stop_fd: int) -> None:
-        """Write keys to the inner terminal. Blocks: while it is full."""
-        while keys := write_keys(self.inner, keys):
-            if select.select([stop_fd], [self.inner], [])[0]:
-                return
-
-    def stop_keys(self) -> None:
-        """Stop carrying keys."""
-        if self.keyboard is not None:
-            self.keyboard.stop()
-            self.keyboard = None
-
-

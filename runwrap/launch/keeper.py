@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import _signal
 import os
-import select
 
 from runwrap.launch import signals
 from runwrap.launch.spawn import fork
@@ -62,6 +61,15 @@ class Keeper:
         self.tell(b"late" if relay_late else b"done")
         if not relay_late:
             os.waitpid(self.pid, 0)
+
+
+def has_bytes(fd: int, timeout_ms: int | None) -> bool:
+    """Tell whether there is something to read, or an end to be seen."""
+    import select
+
+    poller = select.poll()
+    poller.register(fd, select.POLLIN)
+    return bool(poller.poll(timeout_ms))
 
 
 class KeeperProcess:
@@ -118,9 +126,7 @@ class KeeperProcess:
         self.on_wrapper_death()
         if self.script >= 0:
             _signal.pidfd_send_signal(self.script, _signal.SIGKILL)
-            poller = select.poll()
-            poller.register(self.script, select.POLLIN)
-            poller.poll(SCRIPT_END_WAIT_MS)
+            has_bytes(self.script, SCRIPT_END_WAIT_MS)
         self.recover()
         sinks = {stream.name: stream.sink for stream in self.streams}
         for stream in self.streams:
@@ -140,10 +146,8 @@ class KeeperProcess:
 
     def drain(self, stream: Stream) -> None:
         """Bring what is buffered into the log."""
-        poller = select.poll()
-        poller.register(stream.source, select.POLLIN)
         end = stream.console.end + stream.left_bytes()
-        while poller.poll(0) and stream.step() and stream.console.end < end:
+        while has_bytes(stream.source, 0) and stream.step() and stream.console.end < end:
             pass
 
     def relay_again(self, sinks: dict[str, int | None]) -> None:
@@ -162,6 +166,8 @@ class KeeperProcess:
 
     def relay_late(self) -> None:
         """Relay until nobody holds the streams any more. Blocks."""
+        import select
+
         poller = select.poll()
         self.recover()
         for stream in self.streams:

@@ -10,9 +10,7 @@ import errno
 import fcntl
 import mmap
 import os
-import select
 import sys
-import termios
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -71,6 +69,8 @@ class Stream:
         """Return how many bytes a script that has just ended may have left in this stream."""
         if self.terminal:
             return TERMINAL_LEFT_BYTES
+        import termios
+
         return int.from_bytes(fcntl.ioctl(self.source, termios.FIONREAD, bytes(4)), sys.byteorder)
 
     def step(self) -> bool:
@@ -155,7 +155,14 @@ def write_all(fd: int, data: memoryview | bytes) -> None:
         try:
             size += os.write(fd, data[size:] if size else data)
         except BlockingIOError:
-            select.select([], [fd], [])
+            wait_for_room(fd)
+
+
+def wait_for_room(fd: int) -> None:
+    """Wait until a descriptor that does not block takes bytes again. Blocks."""
+    import select
+
+    select.select([], [fd], [])
 
 
 def write_all_at(fd: int, data: memoryview | bytes, offset: int) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import _thread
 import os
-import select
 import sys
 
 from runwrap.errors import CommandNotExecutableError, CommandNotFoundError, RunwrapError
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from runwrap.settings import Settings
 
 COLLECTOR_WAIT_S = 1.0
+SYNC_WAIT_S = 10.0
 
 
 def launch(arguments: list[str]) -> int:
@@ -102,6 +103,8 @@ class Launch:
         self.folder = folder
         self.command = command
         self.guard = Guard()
+        self.synced = _thread.allocate_lock()
+        self.synced.acquire()
         self.console = Console(folder.output_path)
         self.session = self.choose_session()
         folder.begin(self.session.mode, [stream.name for stream in self.session.streams])
@@ -133,6 +136,7 @@ class Launch:
         outcome = self.session.serve(keeper, self.guard)
         self.finish(outcome, keeper, os.read(failure_read, 16))
         reap(collector, COLLECTOR_WAIT_S)
+        self.synced.acquire(timeout=SYNC_WAIT_S)
         if snapshot is not None:
             reap(snapshot.diff.pid, 0)
         return self.leave(outcome)
@@ -172,8 +176,6 @@ class Launch:
 
     def start_flushing(self) -> None:
         """Start the thread that records which bytes came when."""
-        import _thread
-
         journal = self.folder.journal
         work = lambda: self.console.flush_forever(journal.append_many, journal.sync)  # noqa: E731  # two lines
         _thread.start_new_thread(self.guard, ("journal", work))
@@ -188,7 +190,13 @@ class Launch:
             reason = f"output.log ends early: {self.console.broken.strerror or self.console.broken}"
             self.guard.note("error", "output", reason)
         self.guard("journal", lambda: self.folder.end(outcome, failure, self.console.take_marks(), self.guard.notices))
+        _thread.start_new_thread(self.sync, ())
         keeper.leave(relay_late=self.session.pumps.any_left())
+
+    def sync(self) -> None:
+        """Bring the end of the journal to the disk. Threads: one of its own, beside the last facts."""
+        self.guard("journal", self.folder.journal.sync)
+        self.synced.release()
 
     def leave(self, outcome: Outcome) -> int:
         """Say goodbye and end as the script did."""
@@ -212,6 +220,8 @@ class Launch:
 
 def reap(pid: int, timeout_s: float) -> None:
     """Wait for a child of ours to end, so long and no longer; it may go on when we are gone."""
+    import select
+
     ended = os.pidfd_open(pid)
     if select.select([ended], [], [], timeout_s)[0]:
         os.waitpid(pid, os.WNOHANG)

@@ -24,7 +24,7 @@ class Taken:
 
 def in_turns(variants, rounds):
     """Run each variant once a round, and return the median of what each took."""
-    taken = {name: [] for name in variants}
+    taken: dict[str, list[Taken]] = {name: [] for name in variants}
     for number in range(rounds + 1):
         for name, variant in variants.items():
             result = variant()
