@@ -19,8 +19,13 @@ from rich.console import Console
 from rich.text import Text
 
 DOCS = Path(__file__).parent
-COMMANDS = ["runwrap python train.py --epochs 5 --lr 0.05", "runwrap runs", "runwrap show latest"]
-COLUMNS, LINES = 100, 60
+# What is typed, and the status that it ends with.
+COMMANDS = {
+    "runwrap --tags baseline python train.py --epochs 3": 0,
+    "runwrap timeout 1 python train.py --hidden 64": 124,
+    "runwrap runs": 0,
+}
+COLUMNS, LINES = 112, 60
 COLORS = {"brown": "yellow", "default": None}
 
 
@@ -33,14 +38,14 @@ def make_project(folder):
         subprocess.run(["git", *identity, *command], cwd=folder, check=True)
 
 
-def record(command, folder, environ):
+def record(command, status, folder, environ):
     """Run a command on a terminal and return the bytes that it sent there."""
     child = pexpect.spawn(
         "sh", ["-c", command], cwd=str(folder), env=environ, dimensions=(LINES, COLUMNS), timeout=300
     )
     child.expect(pexpect.EOF)
     child.close()
-    if child.exitstatus:
+    if child.exitstatus != status:
         sys.exit(f"{command}: {child.before.decode()}")
     return child.before
 
@@ -84,7 +89,7 @@ def draw(lines):
         console.print(line, no_wrap=True)
     picture = console.export_svg(title="", unique_id="terminal")
     picture = re.sub(r"@font-face \{.*?\}\s*", "", picture, flags=re.DOTALL)
-    picture = picture.replace("Fira Code", "ui-monospace, Menlo, Consolas, DejaVu Sans Mono")
+    picture = picture.replace("Fira Code, ", "")
     return "\n".join(line.rstrip() for line in picture.splitlines() if line.strip()) + "\n"
 
 
@@ -97,9 +102,9 @@ def main():
         make_project(project)
         path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
         environ = {"HOME": home, "PATH": path, "TERM": "xterm-256color", "LANG": "C.UTF-8"}
-        for command in COMMANDS:
+        for command, status in COMMANDS.items():
             stream.feed(f"\x1b[1;32m$\x1b[0m \x1b[1m{command}\x1b[0m\r\n".encode())
-            stream.feed(record(command, project, environ))
+            stream.feed(record(command, status, project, environ))
     (DOCS / "terminal.svg").write_text(draw(shown_lines(screen)))
 
 

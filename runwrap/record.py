@@ -19,17 +19,18 @@ CHECK_MARK = b',"c":"'
 CHECK_LENGTH = len(b',"c":"00000000"}')
 ID_DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"
 ADJECTIVES = (
-    "amber bold brave bright brisk calm clear cosy crisp dapper eager early fair fancy gentle glad golden "
-    "grand happy hazel humble jolly keen kind light lively lucky mellow merry misty modest neat nimble noble "
-    "pale plain proud quick quiet rapid ready royal rustic sandy sharp silent silver smart snowy solid steady "
-    "still sunny sweet swift tidy vivid warm wise witty"
-).split()
+    "amber bold brave bright brisk calm clear cosy crisp dapper eager early fair fancy gentle glad "
+    "golden grand happy hazel humble jolly keen kind light lively lucky mellow merry misty modest "
+    "neat nimble noble pale plain proud quick quiet rapid ready royal rustic sandy sharp silent "
+    "silver smart snowy solid steady still sunny sweet swift tidy vivid warm wise witty"
+)
 NOUNS = (
-    "acorn alder badger beacon birch bison breeze brook canyon cedar cliff comet coral crane delta dune eagle "
-    "ember falcon fern finch fjord forest fox garnet glade grove harbor hawk heron hill island ivy lake lark "
-    "lemur lynx maple marsh meadow moon moth oak orchid otter owl panda pebble pine plover prairie quartz "
-    "rain raven reef ridge river robin sparrow spruce stone swan thistle tide trout tulip valley willow wren"
-).split()
+    "acorn alder badger beacon birch bison breeze brook canyon cedar cliff comet coral crane delta "
+    "dune eagle ember falcon fern finch fjord forest fox garnet glade grove harbor hawk heron hill "
+    "island ivy lake lark lemur lynx maple marsh meadow moon moth oak orchid otter owl panda pebble "
+    "pine plover prairie quartz rain raven reef ridge river robin sparrow spruce stone swan thistle "
+    "tide trout tulip valley willow wren"
+)
 
 
 class BadLineError(ValueError):
@@ -63,13 +64,13 @@ class Record:
 def make_encoder() -> Callable[[object], str]:
     """Make the encoder of the C accelerator alone: importing `json` costs half a Python start."""
     try:
-        from _json import encode_basestring_ascii  # type: ignore[import-not-found]  # no stubs
+        from _json import encode_basestring_ascii
         from _json import make_encoder as make
     except ImportError:
         import json
 
         return json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
-    encode_chunks = make(None, None, encode_basestring_ascii, None, ":", ",", False, False, False)
+    encode_chunks = make(None, refuse, encode_basestring_ascii, None, ":", ",", False, False, False)
     return lambda value: "".join(encode_chunks(value, 0))
 
 
@@ -92,6 +93,11 @@ def clean(value: object) -> object:
         return value if value - value == 0 else word_of(value)  # type: ignore[arg-type,operator]  # it is a float
     if kind is int or kind is bool or value is None:
         return value
+    return clean_other(value)
+
+
+def clean_other(value: object) -> object:
+    """Return as JSON can say it what holds values, or is only like one."""
     if isinstance(value, dict):
         return {clean_text(str(key)): clean(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -150,7 +156,7 @@ def from_json(text: bytes) -> Record:
     return record
 
 
-def refuse(word: str) -> None:
+def refuse(word: object) -> None:
     """Refuse what JSON has no word for. Raises: ValueError."""
     raise ValueError(f"{word} is not JSON")
 
@@ -167,7 +173,8 @@ def new_run_id(time_s: float) -> str:
 
 def new_run_name() -> str:
     """Make a name to say and to remember: adjective-noun-number."""
+    adjectives, nouns = ADJECTIVES.split(), NOUNS.split()
     chance = int.from_bytes(os.urandom(4), "big")
-    chance, adjective = divmod(chance, len(ADJECTIVES))
-    chance, noun = divmod(chance, len(NOUNS))
-    return f"{ADJECTIVES[adjective]}-{NOUNS[noun]}-{chance % 100}"
+    chance, adjective = divmod(chance, len(adjectives))
+    chance, noun = divmod(chance, len(nouns))
+    return f"{adjectives[adjective]}-{nouns[noun]}-{chance % 100}"

@@ -12,7 +12,7 @@ from runwrap.launch.options import OPTIONS
 from runwrap.settings import data_root, load
 from runwrap.store.catalog import complete_runs
 
-
+MINUTE_S = 60
 HIDDEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
 
 
@@ -29,9 +29,11 @@ def complete(incomplete: str) -> list[tuple[str, str]]:
         return []  # a shell that waits for a completion is no place for an error
 
 
-
 RUN = typer.Argument(
-    ..., metavar="RUN", help="A run's id, the beginning of it, its name, or `latest`.", autocompletion=complete
+    ...,
+    metavar="RUN",
+    help="A run's id, the beginning of it, its name, or `latest`.",
+    autocompletion=complete,
 )
 
 
@@ -42,7 +44,11 @@ def visible(text: object) -> str:
 
 def written_out(character: str) -> str:
     """Write a character as an escape of Python's."""
-    return character.encode("ascii", "backslashreplace").decode() if ord(character) > 127 else repr(character)[1:-1]
+    return (
+        repr(character)[1:-1]
+        if character.isascii()
+        else character.encode("ascii", "backslashreplace").decode()
+    )
 
 
 def age_in_words(started_s: float) -> str:
@@ -58,7 +64,7 @@ def duration_in_words(duration_s: float | None) -> str:
     """Say how long something took."""
     if duration_s is None:
         return "-"
-    if duration_s < 60:
+    if duration_s < MINUTE_S:
         return f"{duration_s:.1f} s"
     minutes, seconds = divmod(round(duration_s), 60)
     hours, minutes = divmod(minutes, 60)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -12,7 +13,9 @@ from runwrap.cli.place import age_in_words, data_folder, duration_in_words, visi
 from runwrap.errors import UsageError
 from runwrap.record import STATES
 from runwrap.store.catalog import Catalog
-from runwrap.store.view import RunView
+
+if TYPE_CHECKING:
+    from runwrap.store.view import RunView
 
 COLUMNS = ("run", "name", "project", "state", "started", "duration", "tags", "command")
 COLOURS = {"running": "cyan", "finished": "green", "failed": "red", "killed": "yellow", "crashed": "magenta"}
@@ -27,7 +30,9 @@ def register(app: typer.Typer) -> None:
 
 def list_runs(
     project: str = typer.Option(None, "--project", help="Only runs of this project."),
-    tag: list[str] = typer.Option(None, "--tag", help="Only runs with this tag; repeat for several."),
+    tag: list[str] = typer.Option(  # noqa: B008  # typer reads it from the signature
+        None, "--tag", help="Only runs with this tag; repeat for several."
+    ),
     state: str = typer.Option(None, "--state", help=f"Only runs in this state: {', '.join(STATES)}."),
     limit: int = typer.Option(None, "--limit", min=0, help="At most so many; 50 on a terminal."),
     as_json: bool = typer.Option(False, "--json", help="Print JSON, one run a line."),
@@ -62,8 +67,8 @@ def cells(view: RunView) -> tuple[str, ...]:
     command = shlex.join(map(str, view.argv))
     if len(command) > LONGEST_COMMAND:
         command = command[: LONGEST_COMMAND - 1] + "…"
-    parts = (view.id, view.name, view.project, shown, age_in_words(view.started))
-    parts += (duration_in_words(view.duration_s), " ".join(view.tags), command)
+    parts = [view.id, view.name, view.project, shown, age_in_words(view.started)]
+    parts += [duration_in_words(view.duration_s), " ".join(view.tags), command]
     return tuple(map(visible, parts))
 
 
@@ -76,7 +81,9 @@ def print_table(views: list[RunView], count: int) -> None:
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in COLUMNS:
-        table.add_column(name, overflow="ellipsis", no_wrap=True, min_width=len(name) if name == "state" else None)
+        table.add_column(
+            name, overflow="ellipsis", no_wrap=True, min_width=len(name) if name == "state" else None
+        )
     for view in views:
         # Text objects, as names are not markup.
         row = [Text(cell) for cell in cells(view)]

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from runwrap.cli.place import RUN, age_in_words, data_folder, duration_in_words, visible
 from runwrap.store.catalog import find_run
-from runwrap.store.view import RunView
+
+if TYPE_CHECKING:
+    from runwrap.store.view import RunView
 
 MOST_LINES = 30
 

@@ -20,12 +20,16 @@ def register(app: typer.Typer) -> None:
 
 def change_tags(
     run: str = RUN,
-    tags: list[str] = typer.Argument(..., metavar="+TAG|-TAG...", help="+a or a gives the tag a, -a takes it away."),
+    tags: list[str] = typer.Argument(  # noqa: B008  # typer reads it from the signature
+        ..., metavar="+TAG|-TAG...", help="+a or a gives the tag a, -a takes it away."
+    ),
 ) -> None:
     """Give a run tags and take them away."""
     removed = [word[1:] for word in tags if word.startswith("-")]
     added = [word.removeprefix("+") for word in tags if not word.startswith("-")]
-    if not all([*removed, *added]) or any("," in word or word.split() != [word] for word in [*removed, *added]):
+    if not all([*removed, *added]) or any(
+        "," in word or word.split() != [word] for word in [*removed, *added]
+    ):
         raise UsageError("a tag is one word without commas", "for example: runwrap tag latest +good -draft")
     view = find_run(data_folder(), run)
     journal = Journal(os.path.join(view.path, "journal.jsonl"))

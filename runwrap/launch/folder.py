@@ -10,13 +10,11 @@ from runwrap.errors import StoreError
 from runwrap.record import new_run_id, new_run_name
 from runwrap.settings import data_root
 from runwrap.store.journal import Journal, JournalError
-from runwrap.store.liveness import boot_id, pid_namespace, pid_started
 from runwrap.store.layout import project_folder
+from runwrap.store.liveness import boot_id, pid_namespace, pid_started
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from runwrap.capture.git_snapshot import Snapshot
     from runwrap.launch.console import Marks
     from runwrap.launch.guard import Guard
@@ -80,7 +78,9 @@ class RunFolder:
         except JournalError as error:
             if not self.resumed:
                 self.remove()
-            raise StoreError(str(error), f"free some space, or set RUNWRAP_DIR or --dir: now {self.root}") from error
+            raise StoreError(
+                str(error), f"free some space, or set RUNWRAP_DIR or --dir: now {self.root}"
+            ) from error
 
     def remove(self) -> None:
         """Remove a run that could not begin."""
@@ -149,9 +149,7 @@ class RunFolder:
 
         journal = Journal(self.journal_path)
         environ = {os.fsdecode(key): os.fsdecode(value) for key, value in command.environ.items()}
-        request = Request(
-            self.words, self.cwd, environ, self.files_path, self.script_started_s, snapshot
-        )
+        request = Request(self.words, self.cwd, environ, self.files_path, self.script_started_s, snapshot)
         guard("facts", lambda: collect(journal.append, request))
         for notice in guard.notices:
             journal.append("notice", dict(notice))
@@ -162,14 +160,20 @@ class RunFolder:
 
     def mark_lost(self) -> None:
         """Record that the wrapper was killed. Runs in the keeper."""
-        facts: dict[str, object] = {"status": None, "signal": None, "cause": "runwrap was killed", "lost": True}
+        facts: dict[str, object] = {
+            "status": None,
+            "signal": None,
+            "cause": "runwrap was killed",
+            "lost": True,
+        }
         facts["duration_s"] = time.monotonic() - self.started_clock_s
         Journal(self.journal_path).append("exit", facts)
 
     def end(self, outcome: Outcome, failure: bytes, marks: Marks, notices: list[dict[str, str]]) -> None:
         """Write the last records."""
         moment = time.time()
-        records = [*marks, *(("notice", dict(notice), moment) for notice in notices)]
+        notes: Marks = [("notice", dict(notice), moment) for notice in notices]
+        records: Marks = [*marks, *notes]
         records.append(("exit", self.exit_facts(outcome, failure), moment))
         try:
             self.journal.append_many(records)

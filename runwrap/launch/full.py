@@ -195,7 +195,7 @@ class FullSession:
         self.shim.signal(_signal.SIGCONT, whole_group=True)
 
     def look_where_we_are(self) -> None:
-        """Mirror the shell's job control: are we in the foreground or not?"""
+        """Mirror the shell's job control, which may have moved us to the foreground or out of it."""
         now = self.terminal.in_foreground()
         if now and not self.terminal.is_raw and self.outcome is None:
             self.follow_size()

@@ -122,7 +122,7 @@ class KeeperProcess:
         os.close(stream.source)
 
     def finish_for_wrapper(self) -> None:
-        """The wrapper was killed: end the script as the same kill would have, and keep its output."""
+        """End the script as the kill of the wrapper would have ended it bare, and keep its output."""
         self.on_wrapper_death()
         if self.script >= 0:
             _signal.pidfd_send_signal(self.script, _signal.SIGKILL)

@@ -60,5 +60,3 @@ class Mirror:
         if self.keyboard is not None:
             self.keyboard.stop()
             self.keyboard = None
-
-

@@ -90,7 +90,7 @@ def run_untouched(command: Command) -> int:
     """Become the command (`--off`)."""
     from runwrap.launch.spawn import exec_script
 
-    failure_read, failure_write = os.pipe()
+    _, failure_write = os.pipe()
     command.signal_mask = set()
     exec_script(command, {}, failure_write)
 
@@ -189,7 +189,10 @@ class Launch:
         if self.console.broken:
             reason = f"output.log ends early: {self.console.broken.strerror or self.console.broken}"
             self.guard.note("error", "output", reason)
-        self.guard("journal", lambda: self.folder.end(outcome, failure, self.console.take_marks(), self.guard.notices))
+        self.guard(
+            "journal",
+            lambda: self.folder.end(outcome, failure, self.console.take_marks(), self.guard.notices),
+        )
         _thread.start_new_thread(self.sync, ())
         keeper.leave(relay_late=self.session.pumps.any_left())
 
@@ -248,5 +251,3 @@ def complain(error: RunwrapError) -> int:
     except (OSError, AttributeError):
         pass  # stderr is closed; the status says it
     return error.exit_code
-
-

@@ -66,7 +66,9 @@ def open_inner_for_output(like_fd: int | None) -> tuple[int, int]:
     modes = termios.tcgetattr(slave)
     if like_fd is None:
         modes[OFLAG] &= ~termios.OPOST
-        fcntl.ioctl(slave, termios.TIOCSWINSZ, (24).to_bytes(2, "little") + (80).to_bytes(2, "little") + bytes(4))
+        fcntl.ioctl(
+            slave, termios.TIOCSWINSZ, (24).to_bytes(2, "little") + (80).to_bytes(2, "little") + bytes(4)
+        )
     else:
         modes[OFLAG] &= ~OUTPUT_CHANGES
         modes[LFLAG] |= EXTPROC
@@ -96,7 +98,7 @@ class Terminal:
     def set(self, modes: Attributes) -> None:
         """Set the modes now; a terminal that was hung up takes none."""
         try:
-            termios.tcsetattr(self.fd, termios.TCSANOW, modes)  # type: ignore[arg-type]  # typeshed wants list[Any]
+            termios.tcsetattr(self.fd, termios.TCSANOW, modes)
         except (OSError, termios.error):
             pass
 

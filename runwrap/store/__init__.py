@@ -1,1 +1,1 @@
-
+"""Where records live: journal, catalog, and what is read from them."""

@@ -138,9 +138,8 @@ class Catalog:
         from sqlalchemy import text
 
         if changed:
-            columns = "path, size, mtime_ns, offset, document"
-            values = ":path, :size, :mtime_ns, :offset, :document"
-            connection.execute(text(f"insert or replace into runs ({columns}) values ({values})"), changed)
+            insert = text("insert or replace into runs values (:path, :size, :mtime_ns, :offset, :document)")
+            connection.execute(insert, changed)
         if gone:
             connection.execute(text("delete from runs where path=:path"), [{"path": path} for path in gone])
 
@@ -168,7 +167,9 @@ def find_run(root: str, word: str) -> RunView:
         raise NoSuchRunError("there is no run yet", f"record one: runwrap COMMAND (looked in {root})")
     if word == "latest":
         return views[0]
-    found = [view for view in views if view.name == word] or [v for v in views if word and v.id.startswith(word)]
+    found = [view for view in views if view.name == word] or [
+        v for v in views if word and v.id.startswith(word)
+    ]
     if len(found) == 1:
         return found[0]
     raise NoSuchRunError(*explain(word, found, views))

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 
+# The 22nd field of /proc/PID/stat, counted from the one behind the name.
+STARTED = 19
+
 
 def boot_id() -> str | None:
     """Return what tells one boot of this machine from another."""
@@ -23,7 +26,7 @@ def pid_started(pid: int) -> int | None:
     stat = read_text(f"/proc/{pid}/stat")
     # The name of the command stands in parentheses and may hold some itself.
     fields = stat.rpartition(")")[2].split() if stat else []
-    return int(fields[19]) if len(fields) > 19 else None
+    return int(fields[STARTED]) if len(fields) > STARTED else None
 
 
 def read_text(path: str) -> str | None:

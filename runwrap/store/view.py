@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from runwrap.record import Record
 from runwrap.store.liveness import boot_id, pid_namespace, pid_started
+
+if TYPE_CHECKING:
+    from runwrap.record import Record
 
 Facts = dict[str, Any]
 RUN_KEYS = ("project", "name", "group", "job_type", "argv", "cwd", "host", "user", "mode")
@@ -60,7 +62,7 @@ class RunView:
                 self.document["bad_lines"] += 1
 
     def take_run(self, data: Facts) -> None:
-        """A run begins, or goes on after an end."""
+        """Begin the run, or go on with it after an end."""
         known = {key: data[key] for key in RUN_KEYS if data.get(key) is not None}
         self.document |= known
         self.document["started"] = float(data["started"])
@@ -68,44 +70,44 @@ class RunView:
         self.document["exit"] = None
 
     def take_exit(self, data: Facts) -> None:
-        """The run has ended."""
+        """End the run."""
         self.document["exit"] = dict(data)
 
     def take_config(self, data: Facts) -> None:
-        """Values of the configuration, later ones over earlier ones."""
+        """Merge values of the configuration, later ones over earlier ones."""
         self.document["config"] |= dict(data["values"])
 
     def take_summary(self, data: Facts) -> None:
-        """Values of the summary."""
+        """Merge values of the summary."""
         self.document["summary"] |= dict(data["values"])
 
     def take_history(self, data: Facts) -> None:
-        """Points of metrics: counted here, read elsewhere."""
+        """Count points of metrics, which are read elsewhere."""
         for key in data["values"]:
             self.document["history"].setdefault(key, {"count": 0})["count"] += 1
 
     def take_fact(self, data: Facts) -> None:
-        """Something found out about the run's surroundings."""
+        """Keep what was found out about the run's surroundings."""
         self.document["facts"][str(data["name"])] = data["value"]
 
     def take_tag(self, data: Facts) -> None:
-        """Tags given and taken away."""
+        """Give tags and take them away."""
         removed = data.get("remove", [])
         kept = [tag for tag in self.document["tags"] if tag not in removed]
         self.document["tags"] = list(dict.fromkeys([*kept, *map(str, data.get("add", []))]))
 
     def take_note(self, data: Facts) -> None:
-        """The note, as it reads now."""
+        """Replace the note."""
         self.document["notes"] = str(data["text"])
 
     def take_file(self, data: Facts) -> None:
-        """A file of the run; a later record of one path replaces the earlier one."""
+        """List a file of the run, in place of an earlier one of that path."""
         files = {file["path"]: file for file in self.document["files"]}
         files[str(data["path"])] = {key: data.get(key) for key in ("path", "sha256", "size_bytes")}
         self.document["files"] = list(files.values())[-MOST_LISTED:]
 
     def take_notice(self, data: Facts) -> None:
-        """Something that runwrap itself could not do."""
+        """List what runwrap itself could not do."""
         notice = {key: str(data.get(key, "")) for key in ("level", "part", "text")}
         self.document["notices"] = [*self.document["notices"], notice][-MOST_LISTED:]
 
@@ -132,7 +134,9 @@ class RunView:
         end = self.document["exit"] or {}
         if isinstance(end.get("duration_s"), (int, float)):
             return float(end["duration_s"])
-        return max(0.0, self.document["last"] - self.document["started"]) if self.document["started"] else None
+        return (
+            max(0.0, self.document["last"] - self.document["started"]) if self.document["started"] else None
+        )
 
     def to_json(self) -> Facts:
         """Return what `runwrap show --json` prints."""
