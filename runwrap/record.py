@@ -61,6 +61,11 @@ class Record:
         return f"Record({self.seq}, {self.time}, {self.kind!r}, {self.data!r})"
 
 
+def refuse(word: object) -> None:
+    """Refuse what JSON has no word for. Raises: ValueError."""
+    raise ValueError(f"{word} is not JSON")
+
+
 def make_encoder() -> Callable[[object], str]:
     """Make the encoder of the C accelerator alone: importing `json` costs half a Python start."""
     try:
@@ -154,11 +159,6 @@ def from_json(text: bytes) -> Record:
     if not isinstance(record.kind, str) or not isinstance(record.data, dict):
         raise BadLineError("kind or data is of the wrong type")
     return record
-
-
-def refuse(word: object) -> None:
-    """Refuse what JSON has no word for. Raises: ValueError."""
-    raise ValueError(f"{word} is not JSON")
 
 
 def new_run_id(time_s: float) -> str:
