@@ -8,37 +8,42 @@ import signal
 import subprocess
 import sys
 import time
+from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
 
 from runwrap.capture import cgroup, environment, facts, git_patch, gpu_name, host
-from runwrap.capture.git_snapshot import start_diff
+from runwrap.capture.git_snapshot import Snapshot, start_diff
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    Records = list[tuple[str, dict[str, Any]]]
 
 
-def collect(tmp_path, argv=("true",), snapshot=None, **environ):
+def collect(tmp_path: Path, argv: Sequence[str] = ("true",), snapshot: Snapshot | None = None) -> Records:
     """Collect the facts of a command; return the records."""
-    records = []
-    request = facts.Request(
-        list(argv), str(tmp_path), {**os.environ, **environ}, str(tmp_path), time.time(), snapshot
-    )
+    records: Records = []
+    request = facts.Request(list(argv), str(tmp_path), dict(os.environ), str(tmp_path), time.time(), snapshot)
     facts.collect(lambda kind, data: records.append((kind, data)), request)
     json.dumps(records)
     return records
 
 
-def names(records):
+def names(records: Records) -> list[str]:
     """Name the facts among some records."""
     return [data["name"] for kind, data in records if kind == "fact"]
 
 
-def test_command_that_is_no_python_outside_a_repository_has_two_facts(tmp_path):
+def test_command_that_is_no_python_outside_a_repository_has_two_facts(tmp_path: Path) -> None:
     records = collect(tmp_path)
     assert names(records) == ["host", "environment"]
     assert [kind for kind, _ in records] == ["fact", "fact"]
 
 
-def test_python_has_its_packages_in_a_file(tmp_path):
+def test_python_has_its_packages_in_a_file(tmp_path: Path) -> None:
     records = collect(tmp_path, [sys.executable, "x.py"])
     assert [kind for kind, _ in records] == ["fact", "fact", "file", "fact"]
     value = records[3][1]["value"]
@@ -48,7 +53,9 @@ def test_python_has_its_packages_in_a_file(tmp_path):
     assert value["count"] == sum(not line.startswith("#") for line in text.splitlines())
 
 
-def test_repository_is_described_when_git_is_ready_and_when_it_is_not(tmp_path, monkeypatch):
+def test_repository_is_described_when_git_is_ready_and_when_it_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     subprocess.run(["git", "init", "--quiet", "."], cwd=tmp_path, check=True)
     for wait_s in (60, 0):
         monkeypatch.setattr(facts, "GIT_FIRST_S", wait_s)
@@ -56,8 +63,8 @@ def test_repository_is_described_when_git_is_ready_and_when_it_is_not(tmp_path, 
         assert names(collect(tmp_path, snapshot=snapshot)) == ["host", "environment", "git"]
 
 
-def test_part_that_fails_is_a_notice_and_the_others_go_on(tmp_path):
-    records = []
+def test_part_that_fails_is_a_notice_and_the_others_go_on(tmp_path: Path) -> None:
+    records: Records = []
     request = facts.Request([sys.executable], "/", {}, str(tmp_path / "not there"), time.time(), None)
     facts.collect(lambda kind, data: records.append((kind, data)), request)
     assert names(records) == ["host", "environment"]
@@ -66,17 +73,17 @@ def test_part_that_fails_is_a_notice_and_the_others_go_on(tmp_path):
     assert notice["text"].startswith("The packages facts are incomplete: ")
 
 
-def test_part_that_takes_too_long_is_ended_even_if_it_hides_the_first_ring(tmp_path):
+def test_part_that_takes_too_long_is_ended_even_if_it_hides_the_first_ring(tmp_path: Path) -> None:
     reader, writer = os.pipe()
 
-    def stubborn(_request):
+    def stubborn(_request: facts.Request) -> Iterator[tuple[str, dict[str, object]]]:
         yield "fact", {"name": "first", "value": 1}
         try:
             os.read(reader, 1)
         except RuntimeError:
             os.read(reader, 1)
 
-    records = []
+    records: Records = []
     request = facts.Request([], "/", {}, str(tmp_path), 0, None)
     facts.guarded("slow", stubborn, request, lambda kind, data: records.append((kind, data)), 0.05)
     os.close(reader)
@@ -85,25 +92,25 @@ def test_part_that_takes_too_long_is_ended_even_if_it_hides_the_first_ring(tmp_p
     assert "longer than 0.05 s" in records[1][1]["text"]
 
 
-def test_clock_stands_while_a_record_is_written_and_gives_the_timer_back(tmp_path):
-    states = []
+def test_clock_stands_while_a_record_is_written_and_gives_the_timer_back(tmp_path: Path) -> None:
+    intervals = []
+    timers = []
 
-    def part(_request):
-        states.append(signal.getitimer(signal.ITIMER_REAL)[1])
+    def part(_request: facts.Request) -> Iterator[tuple[str, dict[str, object]]]:
+        intervals.append(signal.getitimer(signal.ITIMER_REAL)[1])
         yield "fact", {}
 
-    def emit(_kind, _data):
-        states.append(signal.getitimer(signal.ITIMER_REAL))
+    def emit(_kind: str, _data: dict[str, object]) -> None:
+        timers.append(signal.getitimer(signal.ITIMER_REAL))
 
     handler, timer = signal.getsignal(signal.SIGALRM), signal.getitimer(signal.ITIMER_REAL)
     facts.guarded("x", part, facts.Request([], "/", {}, str(tmp_path), 0, None), emit, 10)
-    assert states[0] == facts.RING_INTERVAL_S
-    assert states[1][0] == pytest.approx(timer[0], abs=5)
-    assert states[1][1] == timer[1]
+    assert intervals == [facts.RING_INTERVAL_S]
+    assert timers[0] == (pytest.approx(timer[0], abs=5), timer[1])
     assert signal.getsignal(signal.SIGALRM) == handler
 
 
-def test_blocked_alarm_still_ends_a_part(tmp_path):
+def test_blocked_alarm_still_ends_a_part(tmp_path: Path) -> None:
     """The launcher blocks all signals before it forks; the collector inherits that."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM})
     try:
@@ -113,8 +120,8 @@ def test_blocked_alarm_still_ends_a_part(tmp_path):
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def test_host_is_what_psutil_says():
-    value = host.describe()
+def test_host_is_what_psutil_says() -> None:
+    value: dict[str, Any] = host.describe()
     assert value["cpu_count"] == psutil.cpu_count()
     assert value["cpu_count_physical"] == psutil.cpu_count(logical=False)
     assert value["memory_total_bytes"] == psutil.virtual_memory().total
@@ -123,7 +130,7 @@ def test_host_is_what_psutil_says():
     assert value["os"]
 
 
-def test_gpus_are_named_by_the_driver_or_else_by_the_library(tmp_path):
+def test_gpus_are_named_by_the_driver_or_else_by_the_library(tmp_path: Path) -> None:
     assert gpu_name.gpu_names(signs=(str(tmp_path / "none"),)) == []
     for number, text in enumerate(("Model: \t\t NVIDIA H100 80GB HBM3\nIRQ: 1\n", "Model: NVIDIA L4\n")):
         folder = tmp_path / f"gpus/0000:0{number}:00.0"
@@ -135,8 +142,8 @@ def test_gpus_are_named_by_the_driver_or_else_by_the_library(tmp_path):
     assert isinstance(gpu_name.gpu_names(str(tmp_path), (str(tmp_path),)), list)
 
 
-def test_environment_names_scheduler_and_service_and_no_secret():
-    value = environment.describe(
+def test_environment_names_scheduler_and_service_and_no_secret() -> None:
+    value: dict[str, Any] = environment.describe(
         {
             "SLURM_JOB_ID": "17",
             "SLURM_JWT": "secret",
@@ -152,11 +159,11 @@ def test_environment_names_scheduler_and_service_and_no_secret():
     assert value["ci"] == "GitHub Actions"
     assert value["container"] == "kubernetes"
     assert "secret" not in json.dumps(value)
-    assert environment.describe({"SGE_TASK_ID": "1", "JOB_ID": "5", "CI": "0"})["scheduler"]["JOB_ID"] == "5"
+    assert environment.scheduler({"SGE_TASK_ID": "1", "JOB_ID": "5"}) == {"SGE_TASK_ID": "1", "JOB_ID": "5"}
     assert environment.describe({"CI": "false"})["ci"] is None
 
 
-def test_oom_kills_are_counted_where_the_kernel_counts_them():
+def test_oom_kills_are_counted_where_the_kernel_counts_them() -> None:
     count = cgroup.oom_kills()
     assert count is None or count >= 0
     assert cgroup.oom_kill_line(b"low 0\noom 3\noom_kill 2\noom_group_kill 0\n") == 2
@@ -173,11 +180,11 @@ HEADERS = [
 
 
 @pytest.mark.parametrize(("header", "name"), HEADERS)
-def test_names_in_a_patch_are_read_back(header, name):
+def test_names_in_a_patch_are_read_back(header: bytes, name: bytes) -> None:
     assert git_patch.section_name(header + b"rest\n") == name
 
 
-def test_sections_are_split_at_headers_only():
+def test_sections_are_split_at_headers_only() -> None:
     patch = b"* Unmerged path x\n" + b"".join(
         header + b"@@ -0,0 +1 @@\n+diff --git a/y b/y\n" for header, _ in HEADERS
     )
@@ -187,7 +194,7 @@ def test_sections_are_split_at_headers_only():
     assert git_patch.cut_changed(b"", lambda _: True) == (b"", [])
 
 
-def test_stamps_tell_what_may_have_been_changed(tmp_path):
+def test_stamps_tell_what_may_have_been_changed(tmp_path: Path) -> None:
     top = os.fsencode(tmp_path)
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder/a").touch()
@@ -200,10 +207,11 @@ def test_stamps_tell_what_may_have_been_changed(tmp_path):
     assert git_patch.is_changed_since(top + b"/none", b"a", changed_s + 100)
 
 
-def test_collecting_imports_nothing_heavy_outside_python_and_git(tmp_path):
+def test_collecting_imports_nothing_heavy_outside_python_and_git() -> None:
     code = (
         "import sys; before = set(sys.modules); from runwrap.capture import facts;"
-        "import os; facts.collect(lambda *_: None, facts.Request(['true'], '/', {'PATH': '/bin'}, '/', 0, None));"
+        "request = facts.Request(['true'], '/', {'PATH': '/bin'}, '/', 0, None);"
+        "facts.collect(lambda *_: None, request);"
         "print(*set(sys.modules) - before)"
     )
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)

@@ -1,20 +1,23 @@
-"""The repository is described as the script found it, nothing in it is touched, and trouble has a clear outcome."""
+"""The repository is described as the script found it, and trouble has a clear outcome."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-import shlex
 import shutil
 import stat
 import subprocess
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from runwrap.capture import git as git_part
-from runwrap.capture.git_snapshot import Snapshot, start_diff
+from runwrap.capture.git import Limits, describe
+from runwrap.capture.git_snapshot import start_diff
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 NOBODY = 65534
 BINARY = bytes(range(256)) * 40
@@ -68,25 +71,25 @@ class Repository:
                 probe.unlink()
                 return
 
-    def start(self, cwd: Path | None = None, **environ: str) -> Snapshot | None:
-        """Start the diff as the launcher does."""
-        self.age()
-        return start_diff(str(cwd or self.top), {**self.environ, **environ})
-
-    def describe(self, cwd=None, script="", limits=None, **environ):
-        """Describe the repository; `script` is what runs meanwhile."""
-        snapshot = self.start(cwd, **environ)
-        if snapshot is None:
-            return None, []
-        started_s = time.time()
-        subprocess.run(["sh", "-c", script], cwd=cwd or self.top, check=True)
-        surroundings = {**self.environ, **environ}
-        found = git_part.describe(
-            snapshot, str(cwd or self.top), surroundings, started_s, str(self.files), limits
-        )
-        records = list(found)
+    def describe(
+        self, cwd: Path | None = None, script: str = "", limits: Limits | None = None, **environ: str
+    ) -> tuple[dict[str, Any], list[str]]:
+        """Describe the repository, which `script` changes; return the fact and the notices."""
+        records = list(self.records(str(cwd or self.top), script, limits, {**self.environ, **environ}))
         facts = [data["value"] for kind, data in records if kind == "fact"]
-        return (facts or [None])[0], [data["text"] for kind, data in records if kind == "notice"]
+        notices = [str(data["text"]) for kind, data in records if kind == "notice"]
+        return cast("dict[str, Any]", facts[0] if facts else {}), notices
+
+    def records(
+        self, cwd: str, script: str, limits: Limits | None, environ: dict[str, str]
+    ) -> Iterator[tuple[str, dict[str, object]]]:
+        """Do what the launcher and the collector do."""
+        self.age()
+        snapshot = start_diff(cwd, environ)
+        assert snapshot is not None
+        started_s = time.time()
+        subprocess.run(["/bin/sh", "-c", script], cwd=cwd, check=True)
+        return describe(snapshot, cwd, environ, started_s, str(self.files), limits)
 
     @property
     def patch(self) -> bytes:
@@ -95,14 +98,14 @@ class Repository:
 
 
 @pytest.fixture
-def repository(tmp_path, monkeypatch):
-    """A new repository; GitPython reads the settings of this process's own user."""
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repository:
+    """Make a repository; GitPython reads the settings of this process's own user."""
     made = Repository(tmp_path)
     monkeypatch.setenv("HOME", str(made.home))
     return made
 
 
-def tree_of(top):
+def tree_of(top: Path) -> dict[bytes, tuple[int, int, bytes]]:
     """Read a whole tree: names, kinds, modes, contents."""
     found = {}
     for folder, folders, names in os.walk(os.fsencode(top)):
@@ -115,7 +118,7 @@ def tree_of(top):
     return found
 
 
-def reproduce(repository, folder):
+def reproduce(repository: Repository, folder: Path) -> dict[bytes, tuple[int, int, bytes]]:
     """Apply the recorded patch to a fresh copy of the commit."""
     repository.git("clone", "--quiet", str(repository.top), str(folder), cwd=repository.home)
     repository.git(
@@ -124,7 +127,7 @@ def reproduce(repository, folder):
     return tree_of(folder)
 
 
-def test_patch_reproduces_the_tree_byte_for_byte(repository, tmp_path):
+def test_patch_reproduces_the_tree_byte_for_byte(repository: Repository, tmp_path: Path) -> None:
     for name in ("text", "windows", "bare", "binary", "old name", "mode", "gone", "link", "dir/deep", "kind"):
         repository.write(name, f"{name}\nsecond\nthird\n".encode())
     repository.write(b"caf\xe9", b"latin\n")
@@ -155,17 +158,14 @@ def test_patch_reproduces_the_tree_byte_for_byte(repository, tmp_path):
     assert reproduce(repository, tmp_path / "again") == tree_of(repository.top)
 
 
-def test_patch_is_in_the_files_with_its_digest(repository):
+def test_patch_is_in_the_files_with_its_digest(repository: Repository) -> None:
     repository.write("a")
     repository.commit()
     repository.write("a", b"b\n")
-    snapshot = repository.start()
-    found = git_part.describe(
-        snapshot, str(repository.top), repository.environ, time.time(), str(repository.files)
-    )
-    data = next(data for kind, data in found if kind == "file")
+    records = list(repository.records(str(repository.top), "", None, repository.environ))
     digest = hashlib.sha256(repository.patch).hexdigest()
-    assert data == {
+    assert [kind for kind, _ in records] == ["file", "fact"]
+    assert records[0][1] == {
         "path": "diff.patch",
         "sha256": digest,
         "size_bytes": len(repository.patch),
@@ -174,27 +174,19 @@ def test_patch_is_in_the_files_with_its_digest(repository):
 
 
 @pytest.mark.parametrize("_again", range(50))
-def test_what_the_script_writes_first_is_never_in_the_patch(repository, _again):
-    tracked = repository.write("tracked", b"as committed\n")
+def test_what_the_script_writes_first_is_never_in_the_patch(repository: Repository, _again: int) -> None:
+    repository.write("tracked", b"as committed\n")
     repository.write("dirty before")
     repository.commit()
     repository.write("dirty before", b"my change\n")
-    repository.age()
-    snapshot = start_diff(str(repository.top), repository.environ)
-    started_s = time.time()
-    script = f"echo from the script >> {shlex.quote(tracked)}; echo new > untracked"
-    subprocess.run(["sh", "-c", script], cwd=repository.top, check=True)
-    found = git_part.describe(
-        snapshot, str(repository.top), repository.environ, started_s, str(repository.files)
-    )
-    fact = next(data["value"] for kind, data in found if kind == "fact")
+    fact, _ = repository.describe(script="echo from the script >> tracked; echo new > untracked")
     assert b"+my change" in repository.patch
     assert b"from the script" not in repository.patch
     assert fact["untracked"] == []
     assert fact["changed_during_capture"] in ([], ["tracked"])
 
 
-def test_file_changed_while_git_read_is_listed_and_its_section_cut(repository):
+def test_file_changed_while_git_read_is_listed_and_its_section_cut(repository: Repository) -> None:
     repository.write("log")
     repository.write("code")
     repository.write("gone")
@@ -209,7 +201,7 @@ def test_file_changed_while_git_read_is_listed_and_its_section_cut(repository):
     assert fact["dirty"] is True
 
 
-def test_commit_is_the_one_before_the_script(repository):
+def test_commit_is_the_one_before_the_script(repository: Repository) -> None:
     repository.write("a")
     commit = repository.commit()
     message = "git -c user.name=a -c user.email=a@example.org commit -q --allow-empty -m x"
@@ -217,7 +209,7 @@ def test_commit_is_the_one_before_the_script(repository):
     assert (fact["commit"], fact["branch"]) == (commit, "main")
 
 
-def test_packed_branch_and_detached_head_are_read(repository):
+def test_packed_branch_and_detached_head_are_read(repository: Repository) -> None:
     repository.write("a")
     commit = repository.commit()
     repository.git("pack-refs", "--all")
@@ -227,7 +219,7 @@ def test_packed_branch_and_detached_head_are_read(repository):
     assert (fact["commit"], fact["branch"], notices) == (commit, None, [])
 
 
-def test_clean_tree_has_no_patch(repository):
+def test_clean_tree_has_no_patch(repository: Repository) -> None:
     path = repository.write("a")
     repository.commit()
     os.utime(path, (1, 1))
@@ -236,7 +228,7 @@ def test_clean_tree_has_no_patch(repository):
     assert list(repository.files.iterdir()) == []
 
 
-def test_untracked_files_are_listed_by_any_name_without_the_ignored(repository):
+def test_untracked_files_are_listed_by_any_name_without_the_ignored(repository: Repository) -> None:
     repository.write(".gitignore", b"*.ignored\n")
     repository.commit()
     repository.write("x.ignored")
@@ -248,51 +240,46 @@ def test_untracked_files_are_listed_by_any_name_without_the_ignored(repository):
     assert {os.fsencode(name) for name in fact["untracked"]} == {*names, b"sub/here"}
 
 
-def test_untracked_files_are_capped_with_a_notice(repository):
+def test_untracked_files_are_capped_with_a_notice(repository: Repository) -> None:
     repository.commit()
     for number in range(25):
         repository.write(f"f{number:02}")
-    fact, notices = repository.describe(limits=git_part.Limits(untracked_count=10))
+    fact, notices = repository.describe(limits=Limits(untracked_count=10))
     assert fact["untracked"] == [f"f{number:02}" for number in range(10)]
     assert notices == ["Of 25 untracked files the first 10 are listed."]
 
 
 @pytest.mark.slow
-def test_a_hundred_thousand_untracked_files_are_bounded(repository):
+def test_a_hundred_thousand_untracked_files_are_bounded(repository: Repository) -> None:
     repository.commit()
     for number in range(100_000):
         os.mknod(f"{repository.top}/untracked-{number:06}")
     fact, notices = repository.describe()
     assert len(fact["untracked"]) == 1000
     assert notices == ["Of 100000 untracked files the first 1000 are listed."]
+    shutil.rmtree(repository.top)
 
 
-def test_large_patch_is_dropped_with_a_notice(repository):
+def test_large_patch_is_dropped_with_a_notice(repository: Repository) -> None:
     repository.write("weights")
     repository.commit()
     repository.write("weights", os.urandom(300_000))
-    fact, notices = repository.describe(limits=git_part.Limits(patch_size_bytes=100_000))
+    fact, notices = repository.describe(limits=Limits(patch_size_bytes=100_000))
     assert (fact["dirty"], fact["patch"]) == (True, None)
     assert "larger than" in notices[0]
     assert "weights" in notices[0]
 
 
-def test_git_that_takes_too_long_is_ended_with_a_notice(repository, tmp_path):
+def test_git_that_takes_too_long_is_ended_with_a_notice(repository: Repository, tmp_path: Path) -> None:
     repository.write("a")
     commit = repository.commit()
-    slow = tmp_path / "bin" / "git"
+    slow = tmp_path / "bin/git"
     slow.parent.mkdir()
-    slow.write_text(
-        f'#!/bin/sh\ncase "$*" in *diff-index*) echo $$ > {tmp_path}/pid; exec sleep 300;; esac\n'
-        f'exec {shutil.which("git")} "$@"\n'
-    )
+    waiting = f"*diff-index*) echo $$ > {tmp_path}/pid; exec sleep 300;;"
+    slow.write_text(f'#!/bin/sh\ncase "$*" in {waiting} esac\nexec {shutil.which("git")} "$@"\n')
     slow.chmod(0o755)
     path = f"{slow.parent}:{os.environ['PATH']}"
-    os.environ["PATH"], before = path, os.environ["PATH"]
-    try:
-        fact, notices = repository.describe(PATH=path, limits=git_part.Limits(timeout_s=0.3))
-    finally:
-        os.environ["PATH"] = before
+    fact, notices = repository.describe(PATH=path, limits=Limits(timeout_s=0.3))
     assert fact["commit"] == commit
     assert fact["dirty"] is None
     assert "after 0.3 s" in notices[0]
@@ -303,7 +290,7 @@ def test_git_that_takes_too_long_is_ended_with_a_notice(repository, tmp_path):
     assert not is_running(number)
 
 
-def is_running(number):
+def is_running(number: int) -> bool:
     """Tell whether a process is there and no zombie."""
     try:
         return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
@@ -311,7 +298,9 @@ def is_running(number):
         return False
 
 
-def test_nothing_in_the_repository_is_written_and_nothing_of_the_users_is_run(repository, tmp_path):
+def test_nothing_in_the_repository_is_written_and_nothing_of_the_users_is_run(
+    repository: Repository, tmp_path: Path
+) -> None:
     trap = tmp_path / "trap"
     trap.write_text(f'#!/bin/sh\necho "$0 $*" >> {tmp_path}/sprung\ncat\n')
     trap.chmod(0o755)
@@ -319,33 +308,25 @@ def test_nothing_in_the_repository_is_written_and_nothing_of_the_users_is_run(re
         repository.write(name)
     repository.write(".gitattributes", b"*.lfs filter=trap\n*.conv diff=trap\n")
     repository.commit()
-    for key in (
-        "core.fsmonitor",
-        "core.pager",
-        "diff.external",
-        "diff.trap.command",
-        "diff.trap.textconv",
-        "filter.trap.clean",
-        "filter.trap.smudge",
-        "credential.helper",
-        "core.sshCommand",
-    ):
+    programs = """core.fsmonitor core.pager core.sshCommand credential.helper diff.external diff.trap.command
+        diff.trap.textconv filter.trap.clean filter.trap.smudge filter.trap.process"""
+    for key in programs.split():
         repository.git("config", key, str(trap))
     for hook in ("post-index-change", "pre-commit", "post-checkout", "reference-transaction"):
         shutil.copy(trap, repository.top / ".git/hooks" / hook)
     for name in ("a", "b.lfs", "c.conv"):
         repository.write(name, b"other\n")
     os.utime(repository.top / "d", (1, 1))
-    before = snapshot_of(repository.top)
+    before = stamps_of(repository.top)
     fact, notices = repository.describe(GIT_EXTERNAL_DIFF=str(trap), GIT_PAGER=str(trap), GIT_DIFF_OPTS="-u0")
     assert not (tmp_path / "sprung").exists()
-    assert snapshot_of(repository.top) == before
+    assert stamps_of(repository.top) == before
     assert fact["not_compared"] == ["b.lfs"]
     assert b"a/c.conv" in repository.patch
     assert len(notices) == 1
 
 
-def snapshot_of(top):
+def stamps_of(top: Path) -> dict[Path, tuple[int, ...]]:
     """Read everything that a write would change, inside .git too."""
     found = {}
     for path in sorted(top.rglob("*")):
@@ -354,29 +335,21 @@ def snapshot_of(top):
     return found
 
 
-def test_users_diff_settings_do_not_change_the_patch(repository, tmp_path):
+def test_users_diff_settings_do_not_change_the_patch(repository: Repository, tmp_path: Path) -> None:
     repository.write("dir/a", b"1\n\n3\n")
     repository.commit()
     repository.write("dir/a", b"1\n\n4\n")
-    settings = {
-        "diff.noprefix": "true",
-        "color.ui": "always",
-        "diff.context": "0",
-        "diff.relative": "true",
-        "diff.renames": "copies",
-        "core.quotePath": "false",
-        "diff.mnemonicPrefix": "true",
-        "diff.suppressBlankEmpty": "true",
-        "diff.wordRegex": ".",
-        "diff.ignoreSubmodules": "all",
-    }
-    for key, value in settings.items():
-        repository.git("config", key, value)
+    settings = """diff.noprefix=true color.ui=always diff.context=0 diff.relative=true diff.renames=copies
+        core.quotePath=false diff.mnemonicPrefix=true diff.suppressBlankEmpty=true diff.ignoreSubmodules=all"""
+    for setting in settings.split():
+        repository.git("config", *setting.split("="))
     repository.describe(cwd=repository.top / "dir")
     assert reproduce(repository, tmp_path / "again") == tree_of(repository.top)
 
 
-def test_before_the_first_commit_the_patch_holds_all_that_is_staged(repository, tmp_path):
+def test_before_the_first_commit_the_patch_holds_all_that_is_staged(
+    repository: Repository, tmp_path: Path
+) -> None:
     repository.write("staged", b"content\n")
     repository.write("loose")
     repository.git("add", "staged")
@@ -389,9 +362,10 @@ def test_before_the_first_commit_the_patch_holds_all_that_is_staged(repository, 
     assert tree_of(target) == {b"staged": (stat.S_IFREG, 0, b"content\n")}
 
 
-def test_worktree_submodule_subfolder_and_git_dir_are_found(repository, tmp_path):
+def test_worktree_submodule_subfolder_and_git_dir_are_found(repository: Repository, tmp_path: Path) -> None:
     repository.write("a")
-    inner = Repository(tmp_path_inner(tmp_path))
+    (tmp_path / "inner").mkdir()
+    inner = Repository(tmp_path / "inner")
     inner.write("b")
     inner_commit = inner.commit()
     repository.git("submodule", "--quiet", "add", str(inner.top), "sub")
@@ -409,14 +383,7 @@ def test_worktree_submodule_subfolder_and_git_dir_are_found(repository, tmp_path
     assert (fact["commit"], fact["dirty"], notices) == (commit, False, [])
 
 
-def tmp_path_inner(folder):
-    """Make room for a second repository."""
-    inner = folder / "inner"
-    inner.mkdir()
-    return inner
-
-
-def test_bare_repository_has_a_commit_and_no_files(repository, tmp_path):
+def test_bare_repository_has_a_commit_and_no_files(repository: Repository, tmp_path: Path) -> None:
     repository.write("a")
     commit = repository.commit()
     repository.git("clone", "--quiet", "--bare", str(repository.top), str(tmp_path / "bare.git"))
@@ -425,21 +392,19 @@ def test_bare_repository_has_a_commit_and_no_files(repository, tmp_path):
     assert fact["remote"] == str(repository.top)
 
 
-def test_no_repository_is_a_quiet_no(tmp_path):
+def test_no_repository_is_a_quiet_no(tmp_path: Path) -> None:
     assert start_diff(str(tmp_path), {}) is None
     assert start_diff(str(tmp_path / "not there"), {}) is None
     assert start_diff("", {}) is None
 
 
-def test_gits_own_boundaries_are_a_quiet_no(repository):
+def test_gits_own_boundaries_are_a_quiet_no(repository: Repository) -> None:
     (repository.top / "sub").mkdir()
-    assert repository.describe(cwd=repository.top / "sub", GIT_CEILING_DIRECTORIES=str(repository.top)) == (
-        None,
-        [],
-    )
+    nothing: tuple[dict[str, Any], list[str]] = ({}, [])
+    assert repository.describe(repository.top / "sub", GIT_CEILING_DIRECTORIES=str(repository.top)) == nothing
 
 
-def test_index_lock_and_conflict_do_not_matter(repository):
+def test_index_lock_and_conflict_do_not_matter(repository: Repository) -> None:
     repository.write("a", b"1\n")
     repository.commit()
     repository.git("checkout", "--quiet", "-b", "other")
@@ -456,7 +421,7 @@ def test_index_lock_and_conflict_do_not_matter(repository):
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="needs to give a folder away")
-def test_git_refusing_another_users_repository_says_how_to_permit_it(repository):
+def test_git_refusing_another_users_repository_says_how_to_permit_it(repository: Repository) -> None:
     repository.write("a")
     commit = repository.commit()
     for path in (repository.top, repository.top / ".git"):
@@ -482,25 +447,16 @@ def test_git_refusing_another_users_repository_says_how_to_permit_it(repository)
         ("rm .git/HEAD; mkfifo .git/HEAD", "had not finished after 1 s"),
     ],
 )
-def test_broken_repository_is_a_notice(repository, damage, words):
+def test_broken_repository_is_a_notice(repository: Repository, damage: str, words: str) -> None:
     repository.write("a")
     repository.commit()
     subprocess.run(["sh", "-c", damage], cwd=repository.top, check=True)
-    snapshot = repository.start()
-    found = git_part.describe(
-        snapshot,
-        str(repository.top),
-        repository.environ,
-        time.time(),
-        str(repository.files),
-        git_part.Limits(timeout_s=1),
-    )
-    texts = [data["text"] for kind, data in found if kind == "notice"]
-    assert any(words in text for text in texts), texts
+    _, notices = repository.describe(limits=Limits(timeout_s=1))
+    assert any(words in text for text in notices), notices
     assert not (repository.files / "diff.patch").exists()
 
 
-def test_without_git_the_commit_is_read_all_the_same(repository, tmp_path):
+def test_without_git_the_commit_is_read_all_the_same(repository: Repository, tmp_path: Path) -> None:
     repository.write("a")
     commit = repository.commit()
     repository.git("remote", "add", "origin", "https://me:secret@example.org/x.git?token=secret")
@@ -510,7 +466,7 @@ def test_without_git_the_commit_is_read_all_the_same(repository, tmp_path):
     assert notices[0].startswith("There is no git on the PATH")
 
 
-def test_remote_is_the_one_that_the_branch_follows(repository):
+def test_remote_is_the_one_that_the_branch_follows(repository: Repository) -> None:
     repository.commit()
     repository.git("remote", "add", "origin", "https://example.org/origin")
     repository.git("remote", "add", "mine", "git@example.org:mine.git")

@@ -1,4 +1,4 @@
-"""The packages are those of the interpreter that the command uses, in the words of pip, and nothing is run for it."""
+"""The packages are those of the interpreter that the command uses, in the words of pip."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ import pytest
 from runwrap.capture.address import without_credentials
 from runwrap.capture.distributions import requirements
 from runwrap.capture.interpreter import find_python
-from runwrap.capture.site_folders import find_site
+from runwrap.capture.site_folders import Site, find_site
 
 
-def program(path, text="\x7fELF"):
+def program(path: Path, text: str = "\x7fELF") -> str:
     """Write something that can be executed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
@@ -27,8 +27,8 @@ def program(path, text="\x7fELF"):
 
 
 @pytest.fixture
-def here(tmp_path):
-    """A folder to work in, with a python on the PATH and another one in a project's environment."""
+def here(tmp_path: Path) -> Path:
+    """Make a folder to work in, with a python on the PATH and another one in a project's environment."""
     program(tmp_path / "bin/python3")
     program(tmp_path / "bin/python")
     program(tmp_path / "project/.venv/bin/python")
@@ -48,11 +48,11 @@ def here(tmp_path):
     return tmp_path
 
 
-def found(here, *argv, **environ):
+def found(here: Path, *argv: str, **environ: str) -> str | None:
     """Find the interpreter of a command, relative to the folder."""
     surroundings = {"PATH": f"{here}/bin:.", "CONDA_EXE": f"{here}/conda/bin/conda", **environ}
     python = find_python(list(argv), str(here / "project"), surroundings)
-    return python and os.path.relpath(python.path, here)
+    return os.path.relpath(python.path, here) if python else None
 
 
 @pytest.mark.parametrize(
@@ -99,11 +99,13 @@ def found(here, *argv, **environ):
         (["sh", "-c", "sh -c 'sh -c \"python x.py\"'"], "bin/python"),
     ],
 )
-def test_interpreter_is_the_one_that_the_command_uses(here, line, expected):
+def test_interpreter_is_the_one_that_the_command_uses(
+    here: Path, line: list[str], expected: str | None
+) -> None:
     assert found(here, *line) == expected
 
 
-def test_pyenv_shim_stands_for_the_version_that_pyenv_would_choose(here):
+def test_pyenv_shim_stands_for_the_version_that_pyenv_would_choose(here: Path) -> None:
     shim = program(here / "pyenv/shims/python", "#!/usr/bin/env bash\n")
     for version in ("3.9.1", "3.12.2", "3.12.10"):
         program(here / f"pyenv/versions/{version}/bin/python")
@@ -133,8 +135,8 @@ def build_editable(folder, *_):
 
 
 @pytest.fixture(scope="module")
-def environment(tmp_path_factory):
-    """A real virtual environment with pip, an editable install, and packages from elsewhere."""
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a real virtual environment with pip, an editable install, and packages from elsewhere."""
     folder = tmp_path_factory.mktemp("real")
     venv.create(folder / "env", with_pip=True, symlinks=True)
     site = next((folder / "env/lib").glob("python*")) / "site-packages"
@@ -147,7 +149,7 @@ def environment(tmp_path_factory):
     options = ["--quiet", "--no-index", "--no-build-isolation", "--no-deps", "--disable-pip-version-check"]
     python = str(folder / "env/bin/python")
     subprocess.run([python, "-m", "pip", "install", *options, "--editable", str(source)], check=True)
-    origins = {
+    origins: dict[str, dict[str, object] | None] = {
         "Some_Thing": {
             "url": "https://example.org/some.git",
             "vcs_info": {"vcs": "git", "commit_id": "a" * 40},
@@ -175,56 +177,63 @@ def environment(tmp_path_factory):
     return folder / "env"
 
 
-def freeze(python):
+def site_of(python: str, cwd: str, environ: dict[str, str], *, is_shim: bool = False) -> Site:
+    """Find the packages of an interpreter that has some."""
+    site = find_site(python, cwd, environ, is_shim)
+    assert site is not None
+    return site
+
+
+def freeze(python: Path) -> list[str]:
     """Ask pip itself."""
     command = [str(python), "-I", "-m", "pip", "--disable-pip-version-check", "freeze", "--all"]
     done = subprocess.run(command, check=True, capture_output=True, text=True, cwd="/")
     return done.stdout.splitlines()
 
 
-def test_requirements_are_what_pip_freeze_says(environment):
-    site = find_site(str(environment / "bin/python"), "/", {}, is_shim=False)
+def test_requirements_are_what_pip_freeze_says(environment: Path) -> None:
+    site = site_of(str(environment / "bin/python"), "/", {})
     lines = [line for each in requirements(site.folders) for line in each.splitlines()]
     assert lines == freeze(environment / "bin/python")
     assert site.version == ".".join(map(str, sys.version_info[:3]))
 
 
-def test_installed_python_gives_the_same_as_pip(tmp_path):
+def test_installed_python_gives_the_same_as_pip(tmp_path: Path) -> None:
     """The interpreter that runs the tests, found from outside of its environment too."""
     real = os.path.realpath(sys.executable)
-    site = find_site(real, "/", {"HOME": str(tmp_path)}, is_shim=False)
-    asked = find_site(real, "/", {"HOME": str(tmp_path)}, is_shim=True)
+    site = site_of(real, "/", {"HOME": str(tmp_path)})
+    asked = site_of(real, "/", {"HOME": str(tmp_path)}, is_shim=True)
     assert requirements(site.folders) == requirements(asked.folders)
     assert site.version.split(".")[:2] == asked.version.split(".")[:2]
 
 
-def test_system_packages_count_where_the_environment_includes_them(environment, tmp_path):
+def test_system_packages_count_where_the_environment_includes_them(environment: Path, tmp_path: Path) -> None:
     copy = tmp_path / "env"
     shutil.copytree(environment, copy, symlinks=True)
     settings = (copy / "pyvenv.cfg").read_text()
     (copy / "pyvenv.cfg").write_text(settings.replace("packages = false", "packages = true"))
-    alone = find_site(str(environment / "bin/python"), "/", {}, is_shim=False)
-    both = find_site(str(copy / "bin/python"), "/", {}, is_shim=False)
+    alone = site_of(str(environment / "bin/python"), "/", {})
+    both = site_of(str(copy / "bin/python"), "/", {})
     assert len(both.folders) > len(alone.folders)
 
 
-def test_paths_of_the_environment_variable_come_first(environment, tmp_path):
+def test_paths_of_the_environment_variable_come_first(environment: Path, tmp_path: Path) -> None:
     info = tmp_path / "extra/plain-2.0.dist-info"
     info.mkdir(parents=True)
-    site = find_site(str(environment / "bin/python"), str(tmp_path), {"PYTHONPATH": "extra:"}, is_shim=False)
+    site = site_of(str(environment / "bin/python"), str(tmp_path), {"PYTHONPATH": "extra:"})
     assert "plain==2.0" in requirements(site.folders)
     assert "plain==1.0" not in requirements(site.folders)
 
 
-def test_interpreter_that_cannot_be_read_or_asked_is_none(tmp_path):
+def test_interpreter_that_cannot_be_read_or_asked_is_none(tmp_path: Path) -> None:
     broken = program(tmp_path / "bin/python", "#!/bin/sh\nexit 1\n")
-    assert find_site(broken, "/", {}, is_shim=True) is None
+    assert find_site(broken, "/", {}, True) is None
     silent = program(tmp_path / "bin/python9", "#!/bin/sh\n")
-    assert find_site(silent, "/", {}, is_shim=True) is None
+    assert find_site(silent, "/", {}, True) is None
 
 
-def test_hostile_metadata_neither_stops_nor_enters_the_list(tmp_path):
-    def make(name, content=None):
+def test_hostile_metadata_neither_stops_nor_enters_the_list(tmp_path: Path) -> None:
+    def make(name: str, content: bytes | None = None) -> Path:
         info = tmp_path / f"{name}.dist-info"
         info.mkdir()
         if content is not None:
@@ -281,14 +290,13 @@ def test_hostile_metadata_neither_stops_nor_enters_the_list(tmp_path):
         ("", ""),
     ],
 )
-def test_addresses_lose_their_credentials_and_nothing_else(address, expected):
+def test_addresses_lose_their_credentials_and_nothing_else(address: str, expected: str) -> None:
     assert without_credentials(address) == expected
 
 
-def test_real_interpreters_of_this_machine_are_found():
+def test_real_interpreters_of_this_machine_are_found() -> None:
     """Whatever `python3` is here, its packages are found without asking it."""
     python = find_python(["python3"], "/", dict(os.environ))
     assert python is not None
-    site = find_site(python.path, "/", dict(os.environ), python.is_shim)
-    assert site is not None
+    site = site_of(python.path, "/", dict(os.environ), is_shim=python.is_shim)
     assert all(Path(folder).is_dir() for folder in site.folders)
