@@ -129,12 +129,14 @@ def read_tree(look: Look, tree: Answer) -> None:
 
 
 def find_commit(look: Look, diff: Answer) -> Answer:
-    """Ask git for the commit that HEAD means; before the first one, compare with nothing."""
+    """Ask git for the branch and the commit that HEAD means; before the first one, compare with nothing."""
+    name = look.ask("symbolic-ref", "--quiet", "HEAD").output.decode("utf-8", "surrogateescape").strip()
+    look.fact["branch"] = branch_of(f"ref: {name}") if name else None
     commit = look.ask("rev-parse", "--verify", "--quiet", "HEAD^{commit}")
     if commit.succeeded:
         look.fact["commit"] = commit.output.decode("ascii", "replace").strip()
         return diff
-    branch = look.ask("for-each-ref", "--count=1", look.snapshot.head.removeprefix("ref: "))
+    branch = look.ask("for-each-ref", "--count=1", name)
     if branch.errors or branch.output:  # it is there and broken
         return git_answer.Answer(
             b"", f"HEAD means no commit, {branch.reason()}\nstatus 128".encode(), "ended"
@@ -202,12 +204,11 @@ def read_names(look: Look) -> None:
     given = look.environ.get("GIT_DIR")
     folder = os.path.join(look.cwd, given) if given else look.top or look.snapshot.folder
     try:
-        branch, commit, remote = git_repository.describe(folder)
+        commit, remote = git_repository.describe(folder, str(look.fact["branch"] or ""))
     except (OSError, ValueError) as error:
         look.notices.append(f"GitPython cannot read the repository at {folder}: {error}.")
         return
     look.fact["remote"] = address.without_credentials(remote) or None
-    look.fact["branch"] = look.fact["branch"] or branch or None
     look.fact["commit"] = look.fact["commit"] or commit or None
 
 

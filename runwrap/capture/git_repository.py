@@ -1,4 +1,4 @@
-"""Read with GitPython what a repository's files say of its branch, its commit and its remote."""
+"""Read with GitPython what a repository's own files say of its commit and its remote."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ if TYPE_CHECKING:
     from git import Repo
 
 
-def describe(folder: str) -> tuple[str, str, str]:
-    """Read branch, commit and the address of the remote that the branch follows; "" for what is not there.
+def describe(folder: str, branch: str) -> tuple[str, str]:
+    """Read the commit, and the address of the remote that a branch follows; "" for what is not there.
 
     Raises: OSError or ValueError, saying what is wrong with the repository.
     """
@@ -23,23 +23,14 @@ def describe(folder: str) -> tuple[str, str, str]:
 
     try:
         with Repo(folder, expand_vars=False) as repo:
-            branch = active_branch(repo)
-            return branch, head_commit(repo), remote_address(repo, branch)
+            return head_commit(repo), remote_address(repo, branch)
     except (GitError, ConfigError, TypeError, LookupError, AttributeError) as error:
         text = " ".join(str(error).split())[:200]
         raise ValueError(f"{type(error).__name__}: {text}") from error
 
 
-def active_branch(repo: Repo) -> str:
-    """Read the branch's name; "" when the head is detached."""
-    try:
-        return str(repo.active_branch.name)
-    except (TypeError, ValueError):  # detached; a kind of storage that GitPython cannot read
-        return ""
-
-
 def head_commit(repo: Repo) -> str:
-    """Read the commit's id; "" before the first one."""
+    """Read the commit's id; "" before the first one, and in a storage that GitPython cannot read."""
     from git.refs import SymbolicReference
 
     try:

@@ -46,8 +46,9 @@ SETTINGS = {
 }
 DROPPED = ("GIT_DIFF_OPTS", "GIT_EXTERNAL_DIFF", "GIT_PAGER_IN_USE", "LANGUAGE")
 DROPPED_PREFIXES = ("GIT_TRACE", "GIT_LITERAL_PATHSPECS", "GIT_GLOB_", "GIT_NOGLOB_", "GIT_ICASE_")
-# The shell tells the exit status on stderr, to a reader that need not be git's parent.
-SHELL = 'command git "$@"; echo "status $?" >&2'
+# The shell tells the exit status on stderr, to a reader that need not be git's parent. Its limit, in blocks
+# of 512 bytes, is for the case that no reader comes: the output is memory.
+SHELL = 'ulimit -c 0; ulimit -f 65536; command git "$@"; echo "status $?" >&2'
 STDERR = 2
 HEAD_SIZE_BYTES = 4096
 PACKED_SIZE_BYTES = 4 << 20

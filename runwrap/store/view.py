@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from runwrap.record import Record
 
 Facts = dict[str, Any]
-RUN_KEYS = ("project", "name", "group", "job_type", "argv", "cwd", "host", "user", "mode")
+RUN_KEYS = ("project", "name", "group", "job_type", "cwd", "host", "user", "mode")
 PROCESS_KEYS = ("host", "pid", "pid_started", "boot_id", "pid_namespace")
 MOST_LISTED = 10_000
 
@@ -63,9 +63,10 @@ class RunView:
 
     def take_run(self, data: Facts) -> None:
         """Begin the run, or go on with it after an end."""
-        known = {key: data[key] for key in RUN_KEYS if data.get(key) is not None}
-        self.document |= known
-        self.document["started"] = float(data["started"])
+        started_s = float(data["started"])
+        self.document |= {key: str(data[key]) for key in RUN_KEYS if data.get(key) is not None}
+        self.document["argv"] = [str(word) for word in data.get("argv", self.document["argv"])]
+        self.document["started"] = started_s
         self.document["process"] = {key: data.get(key) for key in PROCESS_KEYS}
         self.document["exit"] = None
 

@@ -112,8 +112,8 @@ def wait(pid, started):
     """Wait for a process; return what it and those that it waited for took."""
     _, status, usage = os.wait4(pid, 0)
     wall_s = time.perf_counter() - started
-    if status:
-        print(f"  a command ended with {os.waitstatus_to_exitcode(status)}", file=sys.stderr)
+    if status:  # a command that fails is quick, and would be counted as such
+        sys.exit(f"pid {pid} ended with {os.waitstatus_to_exitcode(status)}: nothing can be measured")
     return Taken(wall_s, usage.ru_utime + usage.ru_stime)
 
 
