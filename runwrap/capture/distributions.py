@@ -159,11 +159,14 @@ def editable(path: str, pinned: str) -> str:
 
 def local_path(url: str) -> str:
     """Turn a file: address into a path."""
-    from urllib.parse import unquote
-
     if not url.startswith("file://"):
         return without_credentials(url)
-    return unquote(url.removeprefix("file://")).rstrip("/")
+    path = url.removeprefix("file://").rstrip("/")
+    if "%" in path:
+        from urllib.parse import unquote
+
+        return unquote(path)
+    return path
 
 
 def direct_reference(url: str, origin: dict[str, object]) -> str:
