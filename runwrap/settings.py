@@ -138,7 +138,8 @@ def check_keys(file: SettingsFile, options: tuple[Option, ...]) -> None:
     for key in file.values:
         option = next((option for option in options if option.name == key), None)
         if option is None:
-            raise SettingsError(f"{file.label}: {key} is no setting", nearest(key, options))
+            shown = key if key.isprintable() else repr(key)
+            raise SettingsError(f"{file.label}: {shown} is no setting", nearest(key, options))
         if not option.in_files:
             hint = f"give {option.flag} or {option.variable}"
             raise SettingsError(f"{file.label}: {key} cannot be set in a file", hint)

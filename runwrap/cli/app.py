@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from runwrap.cli import delete, doctor, logs, note, runs, settings, show, tag
+from runwrap.cli.place import visible
 from runwrap.errors import NoSuchRunError, RunwrapError, StoreError, UsageError
 from runwrap.launch.options import OPTIONS, Option, grown
 
@@ -185,8 +186,8 @@ def with_way_to_program(hint: str, argv: list[str]) -> str:
 
 
 def complain(error: RunwrapError) -> int:
-    """Print an error and its hint, and return its status."""
-    typer.echo(f"runwrap: {error}", err=True)
+    """Print an error and its hint, which may quote what a run was called, and return its status."""
+    typer.echo(f"runwrap: {visible(error)}", err=True)
     if error.hint:
-        typer.echo(f"  hint: {error.hint}", err=True)
+        typer.echo(f"  hint: {visible(error.hint)}", err=True)
     return error.exit_code

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from runwrap.cli.place import visible
 from runwrap.errors import SettingsError
 from runwrap.launch.options import OPTIONS
 from runwrap.settings import data_root, load
@@ -58,7 +59,7 @@ def doctor(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) ->
     for check in checks():
         found.append(check)
         if not as_json:
-            typer.echo(line(check))
+            typer.echo(visible(line(check)))
     if as_json:
         typer.echo(json.dumps([dataclasses.asdict(check) for check in found], indent=2))
     if any(check.word == "no" for check in found):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from runwrap.cli.place import visible
 from runwrap.launch.options import OPTIONS
 from runwrap.settings import Settings, data_root, load
 
@@ -30,7 +31,7 @@ def show_settings(as_json: bool = typer.Option(False, "--json", help="Print JSON
         return
     rows = [(name, in_words(value), settings.origin[name]) for name, value in found.items()]
     for line in aligned([("setting", "value", "from"), *rows]):
-        typer.echo(line)
+        typer.echo(visible(line))
 
 
 def values(settings: Settings) -> dict[str, object]:

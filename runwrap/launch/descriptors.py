@@ -36,6 +36,19 @@ def fill_closed() -> frozenset[int]:
     return frozenset(closed)
 
 
+def close_inherited() -> None:
+    """Close what was opened for the script (`3>pipe`): whoever reads it waits for the script alone.
+
+    Ours are told apart by being closed on exec.
+    """
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            if int(name) > STDERR and os.get_inheritable(int(name)):
+                os.close(int(name))
+        except OSError:
+            pass  # the folder's own descriptor, closed by now
+
+
 def same_file(one: int, other: int) -> bool:
     """Tell whether two descriptors lead to the same file, pipe, socket or terminal."""
     a, b = os.fstat(one), os.fstat(other)

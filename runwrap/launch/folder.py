@@ -57,6 +57,7 @@ class RunFolder:
         self.ballast_path = os.path.join(self.path, ".ballast")
         self.journal = Journal(self.journal_path)
         self.oom_kills: int | None = None
+        self.script_started_s = self.started_s
         self.cause = ""
 
     def environ(self) -> dict[bytes, bytes]:
@@ -131,8 +132,7 @@ class RunFolder:
             return None
 
     def script_starts(self) -> None:
-        """Take the readings that the end is compared with."""
-        self.script_started_s = time.time()
+        """Take the time that durations are counted from."""
         self.started_clock_s = time.monotonic()
 
     def script_runs(self) -> None:

@@ -95,7 +95,7 @@ class FullSession:
     def serve(self, keeper: Keeper, guard: Guard) -> Outcome:
         """Relay keys, output and signals until the script has ended. Blocks."""
         if self.foreground:
-            self.take_terminal()
+            self.carry_keys_to_script()
         self.streams[0].on_chunk = self.follow_modes
         self.pumps.start(guard)
         _thread.start_new_thread(guard, ("session", self.read_reports))
@@ -162,13 +162,13 @@ class FullSession:
 
     def press(self, signal_number: int) -> None:
         """Let a key that the outer terminal made a signal of be pressed on the inner one."""
-        was_ours = self.terminal.is_raw
+        if self.terminal.is_raw:
+            if key := self.terminal.key_of(signal_number):
+                write_keys(self.master, key)
+            return
+        # Pressed in the moment before we took the terminal, which has shown it.
         self.look_where_we_are()
-        if was_ours and (key := self.terminal.key_of(signal_number)):
-            write_keys(self.master, key)
-        else:
-            # Pressed in the moment before we took the terminal, which has shown it.
-            self.shim.signal(signal_number, whole_group=True)
+        self.shim.signal(signal_number, whole_group=True)
 
     def follow_size(self) -> None:
         """Give the inner terminal the size of the outer one."""
@@ -212,6 +212,10 @@ class FullSession:
         """Give the inner terminal the modes that the shell left us, then carry keys to it."""
         self.started_modes = self.terminal.take()
         termios.tcsetattr(self.master, termios.TCSANOW, self.started_modes)
+        self.carry_keys_to_script()
+
+    def carry_keys_to_script(self) -> None:
+        """Make the outer terminal raw and start to carry its keys."""
         self.raw_modes = b""
         self.terminal.make_raw()
         self.keyboard = Keyboard(STDIN, self.send_keys)

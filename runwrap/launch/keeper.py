@@ -10,6 +10,7 @@ import _signal
 import os
 
 from runwrap.launch import signals
+from runwrap.launch.descriptors import close_inherited
 from runwrap.launch.spawn import fork
 
 TYPE_CHECKING = False
@@ -190,6 +191,7 @@ def start_keeper(process: KeeperProcess, script_ends: list[int]) -> Keeper:
     def child() -> None:
         for fd in (orders, answers, *script_ends):
             os.close(fd)
+        close_inherited()
         process.serve(orders_read, answers_write)
 
     pid = fork(child)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import _thread
 import os
 import sys
+import time
 
 from runwrap.errors import CommandNotExecutableError, CommandNotFoundError, RunwrapError
 from runwrap.launch import signals
 from runwrap.launch.console import Console
-from runwrap.launch.descriptors import STDERR, choose_wires, fill_closed, is_full_terminal
+from runwrap.launch.descriptors import STDERR, choose_wires, close_inherited, fill_closed, is_full_terminal
 from runwrap.launch.folder import RunFolder
 from runwrap.launch.guard import Guard
 from runwrap.launch.keeper import KeeperProcess, start_keeper
@@ -128,7 +129,10 @@ class Launch:
         keeper = start_keeper(self.keeper_process(), self.session.script_ends())
         failure_read, failure_write = os.pipe()
         snapshot = self.folder.start_diff()
+        # What has changed in the working tree since this moment may be the script's doing.
+        self.folder.script_started_s = time.time()
         self.session.start(keeper, failure_write)
+        close_inherited()
         os.close(failure_write)
         collector = self.start_collector(keeper, snapshot)
         self.start_flushing()

@@ -12,6 +12,7 @@ import os
 import select
 import termios
 
+from runwrap.launch.descriptors import close_inherited
 from runwrap.launch.spawn import exec_script, fork
 
 TYPE_CHECKING = False
@@ -72,6 +73,7 @@ class ShimProcess:
         self.script = fork(child)
         for fd in (self.slave, failure_fd, announce_fd):
             os.close(fd)
+        close_inherited()
         # Those of the outer terminal: it would not be hung up while we held it.
         for fd in (0, 1, 2):
             os.close(fd)

@@ -51,6 +51,19 @@ def read_run(path: str, document: dict[str, Any] | None = None, offset: int = 0)
     return view, reader.offset
 
 
+class RunWatch:
+    """Follows one run's records to tell when it is over."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.view, self.offset = read_run(path)
+
+    def is_over(self) -> bool:
+        """Read on, and tell whether the run has ended or crashed."""
+        self.view, self.offset = read_run(self.path, self.view.document, self.offset)
+        return self.view.state != "running"
+
+
 class Catalog:
     """All runs of a root. A damaged index is made anew, and where none can be written memory serves."""
 

@@ -30,24 +30,29 @@ def open_regular(path: str) -> int | None:
 class JournalReader:
     """Reads on from an offset; `offset` is then behind the last whole line, bad ones are counted."""
 
-    def __init__(self, path: str, offset: int = 0) -> None:
+    def __init__(self, path: str, offset: int = 0, kinds: tuple[str, ...] = ()) -> None:
         self.path = path
+        self.kinds = kinds
+        self.wanted = [b'"kind":"%s"' % kind.encode() for kind in kinds]
         self.offset = offset
         self.bad_lines = 0
 
     def records(self) -> Iterator[Record]:
-        """Yield every good record; a half line at the end is left for later."""
+        """Yield every good record, or those of the kinds wanted; a half line at the end is left for later."""
         fd = open_regular(self.path)
         if fd is None:
             return
         try:
             for line in self.lines(fd):
+                if self.wanted and not any(kind in line for kind in self.wanted):
+                    continue  # spared the decoding
                 try:
                     record = decode(line)
                 except BadLineError:
                     self.bad_lines += 1
                 else:
-                    yield record
+                    if not self.kinds or record.kind in self.kinds:
+                        yield record
         finally:
             os.close(fd)
 

@@ -17,17 +17,20 @@ PAUSE_S = 0.15
 class Taken:
     """What one command took."""
 
-    def __init__(self, wall_s, cpu_s):
+    def __init__(self, wall_s, cpu_s, walls_s=()):
         self.wall_s = wall_s
         self.cpu_s = cpu_s
+        self.walls_s = walls_s  # of all rounds, where this is their median
 
 
 def in_turns(variants, rounds):
     """Run each variant once a round, and return the median of what each took."""
     taken: dict[str, list[Taken]] = {name: [] for name in variants}
     for number in range(rounds + 1):
-        for name, variant in variants.items():
-            result = variant()
+        names = list(variants)
+        start = number % len(names)
+        for name in names[start:] + names[:start]:  # nobody always comes after the same one
+            result = variants[name]()
             if number:  # the first round only warms up
                 taken[name].append(result)
             time.sleep(PAUSE_S)
@@ -36,8 +39,8 @@ def in_turns(variants, rounds):
 
 def median(results):
     """Return the median of walls and of CPU times."""
-    wall_s = statistics.median(result.wall_s for result in results)
-    return Taken(wall_s, statistics.median(result.cpu_s for result in results))
+    walls_s = sorted(result.wall_s for result in results)
+    return Taken(statistics.median(walls_s), statistics.median(result.cpu_s for result in results), walls_s)
 
 
 def redirected(command, folder, environ):

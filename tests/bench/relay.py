@@ -21,7 +21,8 @@ def report(title, taken, peer, bars):
     """Print speed and CPU time, and both as shares of the peer's."""
     print(f"{title}, {SIZE_MB} MB")
     for name, result in taken.items():
-        row(name, f"{SIZE_MB / result.wall_s:.0f} MB/s {result.cpu_s * 1000 / SIZE_MB:6.2f} ms/MB")
+        spread = f"from {SIZE_MB / result.walls_s[-1]:.0f} to {SIZE_MB / result.walls_s[0]:.0f} MB/s"
+        row(name, f"{SIZE_MB / result.wall_s:.0f} MB/s {result.cpu_s * 1000 / SIZE_MB:6.2f} ms/MB", spread)
     if peer in taken:
         ours, theirs = taken["runwrap"], taken[peer]
         row(f"speed: runwrap over {peer}", f"{theirs.wall_s / ours.wall_s:.2f}", f"bar: {bars[0]} or more")

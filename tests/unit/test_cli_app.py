@@ -192,6 +192,19 @@ def test_names_that_are_not_text_are_printed_all_the_same(tmp_path: Path) -> Non
     assert process.returncode == 0
 
 
+def test_what_a_file_of_others_says_does_no_harm_on_a_terminal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Say
+) -> None:
+    file = tmp_path / "runwrap.toml"
+    monkeypatch.chdir(tmp_path)
+    file.write_text(r'project = "\u001b]0;owned\u0007"')
+    assert conductor.main(["settings"]) == 0
+    assert r"\x1b]0;owned\x07" in capsys.readouterr().out
+    file.write_text(r'"\u001b]0;owned\u0007" = 1')
+    assert conductor.main(["settings"]) == 125
+    assert capsys.readouterr().err.startswith(f"runwrap: {file}: '\\x1b]0;owned\\x07' is no setting\n")
+
+
 def test_settings_say_their_values_and_where_they_came_from(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Say
 ) -> None:
@@ -253,6 +266,15 @@ def test_the_shell_completes_verbs_and_options_and_leaves_commands_alone(
 
 def test_all_verbs_are_offered_for_nothing(monkeypatch: pytest.MonkeyPatch, capsys: Say) -> None:
     assert set(completions("runwrap ", monkeypatch, capsys)) == VERBS
+
+
+def test_runs_are_completed_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Say) -> None:
+    monkeypatch.setenv("RUNWRAP_DIR", str(tmp_path))
+    launch = [sys.executable, "-m", "runwrap", "--no-git", "--name", "amber-fox-1", "true"]
+    subprocess.run(launch, check=True, timeout=DEADLINE_S)
+    for verb in ("show", "logs", "note", "tag", "delete"):
+        assert completions(f"runwrap {verb} am", monkeypatch, capsys) == ["amber-fox-1"]
+    assert completions("runwrap show zz", monkeypatch, capsys) == []
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
