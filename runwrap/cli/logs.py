@@ -24,7 +24,7 @@ def register(app: typer.Typer) -> None:
     app.command("logs")(show_logs)
 
 
-def show_logs(
+def show_logs(  # noqa: PLR0913, PLR0917  # an argument for each option
     run: str = RUN,
     as_it_comes: bool = typer.Option(False, "--follow", "-f", help="Go on until the run ends."),
     stdout: bool = typer.Option(False, "--stdout", help="Only what was written to stdout."),
@@ -96,6 +96,8 @@ def print_settled(pieces: Iterator[bytes]) -> None:
             settler.feed(piece)
         else:
             settler.pause()
+            if sys.stdout:
+                sys.stdout.flush()
     settler.close()
 
 

@@ -116,6 +116,7 @@ class HybridSession:
             os.waitid(os.P_PID, self.script, os.WSTOPPED | os.WNOHANG)
             if os.waitid(os.P_PID, self.script, os.WCONTINUED | os.WNOHANG) is None:
                 signals.stop_self(change.si_status, whole_group=False)
+                self.go_on(keeper)
             return None
         from runwrap.launch.outcome import Outcome
 
@@ -123,6 +124,14 @@ class HybridSession:
         _, status, usage = os.wait4(self.script, 0)
         self.pumps.stop()
         return Outcome(status, usage.ru_utime, usage.ru_stime, usage.ru_maxrss)
+
+    def go_on(self, keeper: Keeper) -> None:
+        """Continue the script if what has continued us was not meant for the whole job.
+
+        Done here and at once: later, a new stop could be undone by this old signal.
+        """
+        if signals.take(_signal.SIGCONT, 0) and not keeper.is_group_signal(_signal.SIGCONT):
+            os.kill(self.script, _signal.SIGCONT)
 
     def deliver(self, info: Any, keeper: Keeper) -> None:
         """Pass a signal on, unless the script has got its own."""

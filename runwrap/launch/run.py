@@ -14,7 +14,7 @@ from runwrap.launch.descriptors import STDERR, choose_wires, close_inherited, fi
 from runwrap.launch.folder import RunFolder
 from runwrap.launch.guard import Guard
 from runwrap.launch.keeper import KeeperProcess, start_keeper
-from runwrap.launch.options import OPTIONS, parse
+from runwrap.launch.options import OPTIONS, VERBS, parse
 from runwrap.launch.spawn import Command, find, fork
 from runwrap.settings import load
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from runwrap.settings import Settings
 
 COLLECTOR_WAIT_S = 1.0
+OURS_ALONE = (b"RUNWRAP_ID", b"RUNWRAP_NAME", b"RUNWRAP_RESUME")
 SYNC_WAIT_S = 10.0
 
 
@@ -67,6 +68,8 @@ def script_environ() -> dict[bytes, bytes]:
         with open("/proc/self/environ", "rb") as file:
             if b"LC_CTYPE=C.UTF-8" not in file.read().split(b"\0"):
                 del environ[b"LC_CTYPE"]
+    for name in OURS_ALONE:  # a runwrap that the script starts is another run
+        environ.pop(name, None)
     return environ
 
 
@@ -79,6 +82,8 @@ def check(command: Command) -> None:
     path, executable = find(command.argv[0], command.environ)
     if path is None:
         hint = "check the spelling, or give the path of the file"
+        if name in VERBS:
+            hint = f"a verb comes first: runwrap {name}"
         raise CommandNotFoundError(f"{name}: command not found", hint)
     if not executable:
         reason = "is a folder" if os.path.isdir(path) else "is not executable"

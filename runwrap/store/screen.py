@@ -24,7 +24,7 @@ STYLES = {text[1:]: str(code) for code, text in graphics.TEXT.items() if text[0]
 HEX_DIGITS = 6
 
 
-class Screen(pyte.Screen):  # type: ignore[misc]  # pyte has no types
+class Screen(pyte.Screen):
     """A screen as wide as its longest line, whose lines go to `give` when they leave it.
 
     What would be lost on a real one, by clearing it or by going to a fixed place on it, leaves it as well.
@@ -110,7 +110,7 @@ class Screen(pyte.Screen):  # type: ignore[misc]  # pyte has no types
             self.clear()
             self.addressed = True
 
-    def erase_in_line(self, how: int = 0, private: bool = False) -> None:  # noqa: ARG002  # pyte passes it
+    def erase_in_line(self, how: int = 0, private: bool = False) -> None:  # noqa: ARG002, FBT002  # as in pyte
         """Erase from the cursor on (0), up to it (1), or the whole row (2)."""
         row = self.buffer[self.cursor.y]
         for x in list(row):
@@ -129,7 +129,7 @@ class Screen(pyte.Screen):  # type: ignore[misc]  # pyte has no types
 
     def clear(self) -> None:
         """Give away every row, and have an empty screen."""
-        for y in range(max([*self.buffer, self.cursor.y - 1]) + 1 if self.buffer else 0):
+        for y in range(max([*self.buffer, self.cursor.y - 1]) + 1):
             self.give_row(self.buffer.get(y))
         self.buffer.clear()
         self.blank_above = True

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import codecs
-import re
-import unicodedata
 from typing import TYPE_CHECKING
 
+from runwrap.store.line import (
+    CUT_OFF,
+    ENTER_OTHER,
+    LEAVE_OTHER,
+    SEQUENCE,
+    STYLE,
+    STYLE_RESET,
+    UNUSUAL,
+    cleaned,
+    flattened,
+    shortened,
+)
 from runwrap.store.screen import ROWS, Screen
 
 if TYPE_CHECKING:
@@ -15,29 +25,11 @@ if TYPE_CHECKING:
     from pyte import Stream
 
 LONG_CHARACTERS = 1 << 16
-LONGEST_CHARACTERS = 1 << 20
+LONGEST_CHARACTERS = 1 << 18
 MOST_STYLES = 20
-
-UNUSUAL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-# What is more than a colour, an erasing of the line, or a return to its start, and needs a screen.
-MOVING = re.compile("[\x08]|\x1b(?!\\[[0-9;:]*m|\\[[02]?K)")
-# One control sequence, also one that is cut off; control characters that show nothing.
-SEQUENCE = re.compile(
-    "(?:\x1b\\[|\x9b)(?P<parameters>[0-?]*)(?P<between>[ -/]*)(?P<final>[@-~]|$|(?=[^ -~]))"
-    "|(?:\x1b[\\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\\\|\x9c|(?=\x1b)|$)"
-    "|\x1b(?P<plain>[78DEM])|\x1b[ -/]*(?:[0-~]|$|(?=[^ -~]))"
-    "|[\x00-\x07\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f-\x9f]"
-)
-PARAMETERS = re.compile(r"(?:\d{0,4}[;:])*\d{0,4}")
-MOVES, ERASERS = frozenset("ABCDEFGPXade@`LM"), {"J": ("", "0", "1", "2", "3"), "K": ("", "0", "1", "2")}
-TWO_NUMBERS = re.compile(r"\d{0,4}(?:;\d{0,4})?")
-CUT_OFF = re.compile("\x1b(?:\\[[0-?]*[ -/]*|[\\]PX^_][^\x07\x1b]*\x1b?|[ -/]*)$")
-ENTER_OTHER, LEAVE_OTHER = (re.compile(rf"\x1b\[\?(?:1049|1047|47){final}") for final in "hl")
-STYLE, STYLE_RESET = re.compile("\x1b\\[[0-9;:]*m"), re.compile("\x1b\\[0*m")
-ERASE = re.compile("\x1b\\[[02]?K")
-ERASE_ALL = "\x1b[2K"
-# Characters that surely take one cell each; others are looked up.
-NOT_NARROW = re.compile("[^\x20-\x7e\xa0-\u02ff\u2010-\u2027\u2190-\u21ff\u2500-\u25fc]")
+# Bytes that are text whatever stands beside them: neither controls nor the first byte of those beyond ASCII.
+PLAIN_BYTES = bytes({9, 10, *range(32, 127), *range(128, 256)} - {0xC2})
+NO_STYLE = "\x1b[0m"
 
 
 class Settler:
@@ -61,7 +53,27 @@ class Settler:
 
     def feed(self, data: bytes) -> None:
         """Take the next bytes."""
-        self.take(self.decoder.decode(data))
+        data = data.replace(b"\r\n", b"\n")
+        text = self.decoder.decode(data)
+        if self.at_rest() and not data.translate(None, delete=PLAIN_BYTES):
+            self.take_plain(text)
+        else:
+            self.take(text)
+
+    def at_rest(self) -> bool:
+        """Tell whether plain text that comes now is shown as it is."""
+        return self.screen is None and not self.styles and not self.on_other_screen and not self.rest
+
+    def take_plain(self, text: str) -> None:
+        """Take text without control characters."""
+        lines, _, self.rest = text.rpartition("\n")
+        before, *last = lines.rsplit("\n", ROWS)
+        if len(last) == ROWS:
+            self.show_held(0)
+            self.show(before + "\n")
+            self.held = last
+        elif lines or text != self.rest:
+            self.hold([before, *last])
 
     def take(self, text: str) -> None:
         """Take the next text: whole lines at once, the line begun is kept short."""
@@ -81,18 +93,15 @@ class Settler:
     def close(self) -> None:
         """Show all that is left."""
         self.take(self.decoder.decode(b"", final=True))
+        if self.on_other_screen:
+            self.on_other_screen, self.rest = False, ""
         if self.rest or self.before_other_screen:
-            self.on_other_screen = False
             self.take_line(self.rest)
         self.leave_screen()
         self.show_held(0)
 
     def take_lines(self, block: str) -> None:
         """Take whole lines, without the last newline."""
-        block = block.replace("\r\n", "\n")
-        if self.screen is None and not self.styles and not self.on_other_screen and not UNUSUAL.search(block):
-            self.hold(block.split("\n"))
-            return
         for line in block.split("\n"):
             self.take_line(line)
 
@@ -111,11 +120,13 @@ class Settler:
                 self.hold([self.styled(flat)])
                 return
             self.enter_screen()
-        self.on_screen(line)
+        self.on_screen(line if len(line) < LONGEST_CHARACTERS else SEQUENCE.sub("", line))
 
     def inside(self, line: str) -> str | None:
-        """Leave out what was drawn on the other screen, on which editors and pagers draw; None if it goes on."""
+        """Leave out what was drawn on the other screen, as editors do; None if that goes on."""
         kept = self.before_other_screen
+        if not kept and not self.on_other_screen and "\x1b[?" not in line:
+            return line
         while True:
             if self.on_other_screen:
                 found = LEAVE_OTHER.search(line)
@@ -139,12 +150,21 @@ class Settler:
             self.rest = tail
             return
         line = shortened(cleaned(inside, colour=self.colour))
-        if len(line) > LONGEST_CHARACTERS:
+        if len(line) > LONG_CHARACTERS:
+            self.show_begun(line)
+            line = ""
+        self.rest = line + tail
+
+    def show_begun(self, line: str) -> None:
+        """Show the beginning of a line that is too long to be waited for."""
+        flat = flattened(line) if self.screen is None else None
+        if flat is None:
             self.enter_screen()
             self.draw(line)
             self.leave_screen(newline=False)
-            line = ""
-        self.rest = line + tail
+        else:
+            self.show_held(0)
+            self.show(self.styled(flat))
 
     def styled(self, line: str) -> str:
         """Give a line the style that the one before has left, and end it in none."""
@@ -153,7 +173,7 @@ class Settler:
         before = "".join(self.styles)
         for style in STYLE.findall(line):
             self.styles = [] if STYLE_RESET.fullmatch(style) else [*self.styles, style][-MOST_STYLES:]
-        return before + line + ("\x1b[0m" if self.styles else "")
+        return before + line + (NO_STYLE if self.styles else "")
 
     def hold(self, lines: list[str]) -> None:
         """Keep the last lines, which the cursor may go back up to, and show those before them."""
@@ -175,30 +195,24 @@ class Settler:
 
         self.screen = Screen(lambda row: self.show(row + "\n"), colour=self.colour)
         self.stream = Stream(self.screen)
-        held, self.held = self.held, []
-        self.show_rows_of(held[: 1 - ROWS] if len(held) >= ROWS else [])
-        for line in held[-(ROWS - 1) :]:
-            self.on_screen(line)
+        self.show_held(ROWS - 1)
+        for line in self.held:
+            self.draw(line + "\r\n")
         self.draw("".join(self.styles))
-        self.styles = []
-
-    def show_rows_of(self, lines: list[str]) -> None:
-        """Show lines that no cursor can reach any more."""
-        for line in lines:
-            self.show(line + "\n")
+        self.held, self.styles, self.plain_lines = [], [], 0
 
     def draw(self, line: str) -> None:
         """Draw text on the screen."""
         assert self.screen is not None
         assert self.stream is not None
+        # A character is two columns wide at most, a tab eight.
         self.screen.widen(len(line) * 2 + 8 * line.count("\t"))
-        self.stream.feed(line.replace(":", ";") if "\x1b" in line else line)
+        self.stream.feed(STYLE.sub(lambda style: style[0].replace(":", ";"), line))
 
     def on_screen(self, line: str) -> None:
         """Draw one line; leave emulation when none for a screen's height has needed it."""
         assert self.screen is not None
-        self.draw(line)
-        self.draw("\r\n")
+        self.draw(line + "\r\n")
         self.plain_lines += 1
         if self.plain_lines > ROWS and self.screen.at_rest():
             self.held = self.screen.rows()

@@ -1,4 +1,4 @@
-"""Whoever is killed, whenever: what was written is kept, nothing is left behind, and the record has its end."""
+"""Whoever is killed, whenever: what was written is kept, nothing is left behind, the record has its end."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -22,6 +21,7 @@ from terminal import Desk, Terminal, is_bare, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -32,6 +32,7 @@ EXITS_BY_PIPE = 500
 SIZE_BYTES = 1_000_000
 
 # Writes line after line, to each descriptor in turn, and counts in shared memory what write(2) has taken.
+# Standard error has an alphabet of its own: both can be told apart in a log that holds both.
 WRITER = """
 import mmap, os, sys
 with open("count", "r+b") as file:
@@ -42,7 +43,10 @@ number = 0
 while True:
     number += 1
     line = b"%d %s\\n" % (number, b"x" * (number * 37 % 150))
-    written = os.write(targets[number % len(targets)], line)
+    target = targets[number % len(targets)]
+    if target == 2:
+        line = line.translate(bytes.maketrans(b"0123456789 x\\n", b"abcdefghij_y;"))
+    written = os.write(target, line)
     assert written == len(line)
     shared[0] = number
 """
@@ -53,6 +57,15 @@ sh -c 'echo $$ >wrapper.part; mv wrapper.part wrapper; exec "$@"' - "$@" {redire
 echo $? >status.part; mv status.part status
 read line
 """
+
+
+OUT, ERR = b"0123456789 x\n", b"abcdefghij_y;"
+
+
+def split(log: bytes) -> dict[int, bytes]:
+    """Take apart what was written to each descriptor."""
+    plain = log.replace(b"\r\n", b"\n")
+    return {1: plain.translate(None, ERR), 2: plain.translate(None, OUT).translate(bytes.maketrans(ERR, OUT))}
 
 
 def line_of(number: int) -> bytes:
@@ -75,14 +88,17 @@ class Scene:
 
     @property
     def count(self) -> int:
+        """Return how many lines were written."""
         return self.shared[0]
 
     @property
     def script(self) -> int:
+        """Return the script's process."""
         return self.shared[1]
 
     @property
     def argv(self) -> list[str]:
+        """Return the whole command."""
         return [*self.desk.wrapper, sys.executable, "writer.py", *map(str, self.targets)]
 
     def until(self, condition, what: str) -> None:
@@ -95,6 +111,7 @@ class Scene:
 
     def check_received(self, streams: list[bytes], *, is_all: bool) -> None:
         """Compare what the reader got with what was logged."""
+        raise NotImplementedError
 
     def end(self) -> None:
         """Put everything away."""
@@ -140,6 +157,7 @@ class PipeScene(Scene):
         self.process.wait()
 
     def wrapper_pid(self) -> int:
+        """Return the wrapper, which is to be killed."""
         return self.process.pid
 
     def status(self) -> int:
@@ -148,13 +166,15 @@ class PipeScene(Scene):
         return 128 - status if status < 0 else status
 
     def check_received(self, streams: list[bytes], *, is_all: bool) -> None:
+        """See to what is left of the reader: it has what came, once and in order, and its modes."""
         for reader in self.readers:
             reader.join(20)
-        for received, logged in zip(self.received, streams, strict=True):
+        got = [split(received)[index + 1] for index, received in enumerate(self.received)]
+        for received, logged in zip(got, streams, strict=True):
             if is_all:
                 assert received == logged
-            numbers = [int(line.split()[0]) for line in received.split(b"\n")[:-1] if line.strip(b"x")]
-            assert numbers == sorted(set(numbers))
+            numbers = [int(line.split()[0]) for line in received.split(b"\n")[:-1] if line.strip(b"x ")]
+            assert numbers == sorted(set(numbers)), "something was doubled or reordered"
 
 
 class TerminalScene(Scene):
@@ -173,22 +193,28 @@ class TerminalScene(Scene):
         self.terminal.__exit__(*exception)
 
     def until(self, condition, what: str) -> None:
+        """Wait for a condition and read the screen meanwhile."""
         end = time.monotonic() + 20
         while not condition():
             assert time.monotonic() < end, f"never came true: {what}"
             self.terminal.read(time.monotonic() + 0.005)
 
     def wrapper_pid(self) -> int:
+        """Return the wrapper, which is to be killed."""
         return int(self.desk.told("wrapper"))
 
     def status(self) -> int:
+        """Return the status as the shell of the session saw it."""
         self.until(lambda: self.desk.has("status"), "the leader saw the wrapper end")
         return int(self.desk.told("status"))
 
     def only(self) -> list[int]:
+        """Return the leader of the session, which stays."""
         return [self.terminal.process.pid]
 
     def check_received(self, streams: list[bytes], *, is_all: bool) -> None:
+        """See to what is left of the reader: it has what came, once and in order, and its modes."""
+        del streams, is_all
         self.until(lambda: self.terminal.modes() == self.modes, "the terminal has its modes back")
         assert self.terminal.foreground() == self.terminal.process.pid
 
@@ -212,7 +238,7 @@ def desk(wrapper: Sequence[str], tmp_path: Path) -> Iterator[Desk]:
 
 
 def check_lines(stream: bytes, wanted: range, count: int) -> None:
-    """Look for every counted line, once and in its place; after them there may be one that was not counted."""
+    """Look for every counted line, once and in its place; then there may be one that was not counted."""
     *lines, rest = stream.replace(b"\r\n", b"\n").split(b"\n")
     extra = [count + 1] if count + 1 in range(wanted.start, count + 2, wanted.step) else []
     expected = [line_of(number) for number in wanted]
@@ -241,9 +267,8 @@ def check_record(scene: Scene, *, is_wrapper_killed: bool) -> None:
     count, ways = scene.count, len(scene.targets)
     streams = []
     for index, target in enumerate(scene.targets):
-        names = ("stdout", "both") if target == 1 else ("stderr",)
         first = index or ways
-        streams.append(run.stream(*names))
+        streams.append(split(run.log)[target])
         check_lines(streams[-1], range(first, count + 1, ways), count)
     scene.check_received(streams, is_all=not is_wrapper_killed)
 
@@ -261,6 +286,21 @@ def test_kill_at_a_random_point_loses_no_line_and_leaves_nothing(desk: Desk, kin
             os.kill(pid, signal.SIGKILL)
             assert scene.status() == 137, f"turn {turn}"
             check_record(scene, is_wrapper_killed=victim == "wrapper")
+
+
+@pytest.mark.parametrize("victim", ["wrapper", "script"])
+@pytest.mark.parametrize("kind", SCENES)
+def test_marks_cover_the_log_after_a_kill(desk: Desk, kind: str, victim: str) -> None:
+    with SCENES[kind](desk) as scene:
+        scene.until(lambda: scene.count >= 3000, "lines are written")
+        os.kill(scene.wrapper_pid() if victim == "wrapper" else scene.script, signal.SIGKILL)
+        scene.status()
+        run = Recorded.of(desk)
+        run.exit()
+        scene.until(lambda: set(desk.pids()) <= set(scene.only()), "no process is left")
+        for target in scene.targets:
+            names = ("stdout", "both") if target == 1 else ("stderr",)
+            assert split(run.stream(*names))[target] == split(run.log)[target]
 
 
 @pytest.mark.parametrize("kind", SCENES)
@@ -316,7 +356,7 @@ def test_kill_of_both_at_once_loses_no_line(desk: Desk, victims: tuple[str, str]
             if not is_bare(desk.wrapper):
                 run = Recorded.of(desk)
                 run.exit()
-                check_lines(run.stream("stdout"), range(2, scene.count + 1, 2), scene.count)
+                check_lines(split(run.log)[1], range(2, scene.count + 1, 2), scene.count)
 
 
 @pytest.fixture
@@ -326,7 +366,7 @@ def sample(desk: Desk) -> bytes:
     return text
 
 
-def check_whole(desk: Desk, what: str, got: bytes, sample: bytes) -> None:
+def check_whole(what: str, got: bytes, sample: bytes) -> None:
     assert len(got) == len(sample), f"{what} has {len(got)} bytes of {len(sample)}"
     assert hashlib.sha256(got).digest() == hashlib.sha256(sample).digest(), f"{what} differs"
 
@@ -337,7 +377,7 @@ def check_logs(desk: Desk, sample: bytes, runs: int) -> None:
         found = Recorded.all_of(desk)
         assert len(found) == runs
         for run in found:
-            check_whole(desk, "output.log", run.log, sample)
+            check_whole("output.log", run.log, sample)
             shutil.rmtree(run.folder, ignore_errors=True)
 
 
@@ -360,7 +400,7 @@ def test_exit_right_after_output_loses_no_byte_of_a_pipe(desk: Desk, sample: byt
     with ThreadPoolExecutor(2) as pool:
         for start in range(0, EXITS_BY_PIPE // 2, 50):
             for got in pool.map(once, range(start, start + 50)):
-                check_whole(desk, "the pipe", got, sample)
+                check_whole("the pipe", got, sample)
                 done += 1
             check_logs(desk, sample, 50)
     assert done == EXITS_BY_PIPE // 2
@@ -377,7 +417,7 @@ def test_exit_right_after_output_loses_no_byte_of_a_terminal(
         terminals = [Terminal(desk, argv), Terminal(desk, argv)]
         for terminal in terminals:
             assert terminal.finish() == 0
-            check_whole(desk, "the terminal", bytes(terminal.output), sample + b"(0)\r\n")
+            check_whole("the terminal", bytes(terminal.output), sample + b"(0)\r\n")
         for terminal in terminals:
             terminal.hang_up()
         check_logs(desk, sample, 2)
