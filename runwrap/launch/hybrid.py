@@ -116,7 +116,8 @@ class HybridSession:
             os.waitid(os.P_PID, self.script, os.WSTOPPED | os.WNOHANG)
             if os.waitid(os.P_PID, self.script, os.WCONTINUED | os.WNOHANG) is None:
                 signals.stop_self(change.si_status, whole_group=False)
-                self.go_on(keeper)
+                if signals.take(_signal.SIGCONT, 0):
+                    self.go_on(keeper)
             return None
         from runwrap.launch.outcome import Outcome
 
@@ -128,14 +129,17 @@ class HybridSession:
     def go_on(self, keeper: Keeper) -> None:
         """Continue the script if what has continued us was not meant for the whole job.
 
-        Done here and at once: later, a new stop could be undone by this old signal.
+        A stop that has come since takes back the keeper's copy, and is not to be undone.
         """
-        if signals.take(_signal.SIGCONT, 0) and not keeper.is_group_signal(_signal.SIGCONT):
+        if not keeper.is_group_signal(_signal.SIGCONT) and not signals.is_stop_pending():
             os.kill(self.script, _signal.SIGCONT)
 
     def deliver(self, info: Any, keeper: Keeper) -> None:
         """Pass a signal on, unless the script has got its own."""
         number = info.si_signo
+        if number == _signal.SIGCONT:
+            self.go_on(keeper)
+            return
         # Asked in any case: the keeper's copy is to be taken, lest it answer for a later one.
         has_its_own = keeper.is_group_signal(number)
         if number == _signal.SIGWINCH:

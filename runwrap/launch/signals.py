@@ -53,6 +53,11 @@ def take(signal_number: int, timeout_s: float) -> bool:
     return _signal.sigtimedwait({signal_number}, timeout_s) is not None
 
 
+def is_stop_pending() -> bool:
+    """Tell whether a stop has been sent to us that we have not looked at yet."""
+    return not STOPS.isdisjoint(_signal.sigpending())
+
+
 def stop_self(signal_number: int, whole_group: bool) -> None:
     """Stop as the script stopped; return once continued.
 

@@ -42,6 +42,7 @@ class Settler:
         self.show = show
         self.colour = colour
         self.decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self.half_newline = b""
         self.rest = ""
         self.held: list[str] = []
         self.screen: Screen | None = None
@@ -53,16 +54,21 @@ class Settler:
 
     def feed(self, data: bytes) -> None:
         """Take the next bytes."""
-        data = data.replace(b"\r\n", b"\n")
+        data = self.half_newline + data
+        self.half_newline = b"\r" if data.endswith(b"\r") else b""
+        data = data.removesuffix(b"\r").replace(b"\r\n", b"\n")
         text = self.decoder.decode(data)
         if self.at_rest() and not data.translate(None, delete=PLAIN_BYTES):
-            self.take_plain(text)
+            self.take_plain(self.rest + text)
         else:
             self.take(text)
+        if len(self.rest) > LONG_CHARACTERS:
+            self.shorten()
 
     def at_rest(self) -> bool:
         """Tell whether plain text that comes now is shown as it is."""
-        return self.screen is None and not self.styles and not self.on_other_screen and not self.rest
+        busy = self.screen is not None or self.styles or self.on_other_screen or self.before_other_screen
+        return not busy and not UNUSUAL.search(self.rest)
 
     def take_plain(self, text: str) -> None:
         """Take text without control characters."""
@@ -82,8 +88,6 @@ class Settler:
             self.take_lines(self.rest + lines)
             self.rest = ""
         self.rest += rest
-        if len(self.rest) > LONG_CHARACTERS:
-            self.shorten()
 
     def pause(self) -> None:
         """Show what is held back, as nothing comes at the moment that could still change it."""
@@ -92,7 +96,7 @@ class Settler:
 
     def close(self) -> None:
         """Show all that is left."""
-        self.take(self.decoder.decode(b"", final=True))
+        self.take(self.decoder.decode(self.half_newline, final=True))
         if self.on_other_screen:
             self.on_other_screen, self.rest = False, ""
         if self.rest or self.before_other_screen:
