@@ -15,6 +15,12 @@ KINDS = (
 )  # fmt: skip
 STATES = ("running", "finished", "failed", "killed", "crashed")
 
+# Beyond these others may refuse a line: Python limits the digits of a number, jq the depth.
+LONGEST_INT_BITS = 2048
+DEEPEST = 100
+LAST_SEQ = 2**63 - 1
+LAST_TIME_S = 253402300800  # the year 10000
+
 CHECK_MARK = b',"c":"'
 CHECK_LENGTH = len(b',"c":"00000000"}')
 ID_DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"
@@ -79,7 +85,30 @@ def make_encoder() -> Callable[[object], str]:
     return lambda value: "".join(encode_chunks(value, 0))
 
 
+class JsonRules:
+    """What the standard library's JSON scanner is told."""
+
+    strict = True
+    object_hook = None
+    object_pairs_hook = None
+    parse_float = float
+    parse_int = int
+    parse_constant = staticmethod(refuse)
+
+
+def make_decoder() -> Callable[[str, int], tuple[object, int]]:
+    """Make what reads one JSON value and says where it ends, without the import of `json` either."""
+    try:
+        from _json import make_scanner
+    except ImportError:
+        import json
+
+        return json.JSONDecoder(parse_constant=refuse).raw_decode
+    return make_scanner(JsonRules())  # type: ignore[arg-type]  # it takes anything with these attributes
+
+
 encode_json = make_encoder()
+decode_json = make_decoder()
 
 
 def encode(record: Record) -> bytes:
@@ -89,26 +118,30 @@ def encode(record: Record) -> bytes:
     return b'%s%s%08x"}\n' % (line, CHECK_MARK, zlib.crc32(line))
 
 
-def clean(value: object) -> object:
-    """Return a value as JSON can say it: NaN and infinities as words, no halves of characters."""
-    kind = type(value)
-    if kind is str:
-        return clean_text(value)  # type: ignore[arg-type]  # it is a str
-    if kind is float:
-        return value if value - value == 0 else word_of(value)  # type: ignore[arg-type,operator]  # it is a float
-    if kind is int or kind is bool or value is None:
+def clean(value: object, depth: int = 0) -> object:
+    """Return a value as JSON can say it: NaN and infinities as words, no halves of characters.
+
+    An integer of 2,048 bits or more becomes hexadecimal text, and what is nested 100 deep "...".
+    """
+    if isinstance(value, str):
+        return clean_text(value)
+    if isinstance(value, float):
+        return value if value - value == 0 else word_of(value)
+    if value is None or value is True or value is False:
         return value
-    return clean_other(value)
+    if isinstance(value, int):
+        return value if value.bit_length() < LONGEST_INT_BITS else hex(value)
+    return clean_other(value, depth)
 
 
-def clean_other(value: object) -> object:
-    """Return as JSON can say it what holds values, or is only like one."""
+def clean_other(value: object, depth: int) -> object:
+    """Return as JSON can say it what holds values, or is none of its kinds."""
+    if isinstance(value, (dict, list, tuple)) and depth == DEEPEST:
+        return "..."
     if isinstance(value, dict):
-        return {clean_text(str(key)): clean(item) for key, item in value.items()}
+        return {clean_text(str(key)): clean(item, depth + 1) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [clean(item) for item in value]
-    if isinstance(value, (int, float)):
-        return clean(float(value) if isinstance(value, float) else int(value))
+        return [clean(item, depth + 1) for item in value]
     return clean_text(str(value))
 
 
@@ -147,17 +180,18 @@ def from_json(text: bytes) -> Record:
 
     Raises: BadLineError, where it is something else.
     """
-    import json
-
     try:
-        value = json.loads(text, parse_constant=refuse)
-        record = Record(value["seq"], value["time"], value["kind"], value["data"])
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        characters = text.decode()
+        value, end = decode_json(characters, 0)
+        record = Record(value["seq"], value["time"], value["kind"], value["data"])  # type: ignore[index]  # or a TypeError
+    except (ValueError, KeyError, TypeError, StopIteration, RecursionError) as error:
         raise BadLineError(f"not a record: {error}") from error
-    if not isinstance(record.seq, int) or not isinstance(record.time, (int, float)):
-        raise BadLineError("seq or time is no number")
-    if not isinstance(record.kind, str) or not isinstance(record.data, dict):
+    if end != len(characters) or not isinstance(record.kind, str) or not isinstance(record.data, dict):
         raise BadLineError("kind or data is of the wrong type")
+    if type(record.seq) is not int or not 0 < record.seq <= LAST_SEQ:
+        raise BadLineError("seq is no number that counts")
+    if type(record.time) not in (int, float) or not 0 <= record.time < LAST_TIME_S:
+        raise BadLineError("time is no moment")
     return record
 
 

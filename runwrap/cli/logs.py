@@ -16,7 +16,8 @@ from runwrap.store.output import Output, follow, paced
 from runwrap.store.settled import Settler
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
+    from typing import BinaryIO
 
 
 def register(app: typer.Typer) -> None:
@@ -80,27 +81,32 @@ def on_terminal() -> bool:
 
 def print_raw(pieces: Iterator[bytes], *, flush: bool) -> None:
     """Print bytes as they are."""
-    if sys.stdout is None:
-        return
-    for piece in pieces:
-        sys.stdout.buffer.write(piece)
-        if flush or not piece:
-            sys.stdout.buffer.flush()
+    with stdout_file() as file:
+        for piece in pieces:
+            file.write(piece)
+            if flush:
+                file.flush()
 
 
 def print_settled(pieces: Iterator[bytes]) -> None:
     """Print each line as it stood in the end."""
-    settler = Settler(printer(), colour=on_terminal() and not os.environ.get("NO_COLOR"))
-    for piece in pieces:
-        if piece:
-            settler.feed(piece)
-        else:
-            settler.pause()
-            if sys.stdout:
-                sys.stdout.flush()
-    settler.close()
+    encoding = sys.stdout.encoding if sys.stdout else "utf-8"
+    with stdout_file() as file:
+        settler = Settler(
+            lambda text: file.write(text.encode(encoding, "replace")),
+            colour=on_terminal() and not os.environ.get("NO_COLOR"),
+        )
+        for piece in pieces:
+            if piece:
+                settler.feed(piece)
+            else:
+                settler.pause()
+                file.flush()
+        settler.close()
 
 
-def printer() -> Callable[[str], object]:
-    """Return what prints text."""
-    return sys.stdout.write if sys.stdout else len
+def stdout_file() -> BinaryIO:
+    """Open stdout for bytes, buffered whatever PYTHONUNBUFFERED says: else writes may be short."""
+    if sys.stdout is None:
+        return open(os.devnull, "wb")
+    return open(sys.stdout.fileno(), "wb", closefd=False)

@@ -158,6 +158,16 @@ class RunFolder:
         """Append from a process other than the wrapper."""
         Journal(self.journal_path).append_many(records)
 
+    def marked_bytes(self) -> int:
+        """Return how much of the log the journal accounts for."""
+        from runwrap.store.reading import read_records
+
+        end = 0
+        for record in read_records(self.journal_path):
+            if record.kind == "output":
+                end = int(str(record.data["offset"])) + int(str(record.data["size_bytes"]))
+        return end
+
     def mark_lost(self) -> None:
         """Record that the wrapper was killed. Runs in the keeper."""
         facts: dict[str, object] = {

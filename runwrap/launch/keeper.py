@@ -17,7 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from runwrap.launch.console import Marks
+    from runwrap.launch.console import Console, Marks
     from runwrap.launch.relay import Stream
 
 # The kernel signals a group one after the other: our copy may come a moment after the wrapper's.
@@ -78,12 +78,17 @@ class KeeperProcess:
 
     def __init__(
         self,
+        console: Console,
         streams: list[Stream],
         on_wrapper_death: Callable[[], None],
         append: Callable[[Marks], object],
         mark_lost: Callable[[], None],
+        marked_bytes: Callable[[], int],
     ) -> None:
+        self.marked_bytes = marked_bytes
         self.streams = streams
+        self.all_streams = streams
+        self.console = console
         self.append = append
         self.on_wrapper_death = on_wrapper_death
         self.mark_lost = mark_lost
@@ -114,7 +119,7 @@ class KeeperProcess:
         elif word == b"signal":
             os.write(answers, b"y" if signals.take(int(value), GROUP_SIGNAL_WAIT_S) else b"n")
         elif word == b"drop":
-            self.close(self.streams[int(value)])
+            self.close(self.all_streams[int(value)])
             os.write(answers, b".")
 
     def close(self, stream: Stream) -> None:
@@ -126,24 +131,30 @@ class KeeperProcess:
         """End the script as the kill of the wrapper would have ended it bare, and keep its output."""
         self.on_wrapper_death()
         if self.script >= 0:
-            _signal.pidfd_send_signal(self.script, _signal.SIGKILL)
+            try:
+                _signal.pidfd_send_signal(self.script, _signal.SIGKILL)
+            except ProcessLookupError:
+                pass  # it ended in the same moment
             has_bytes(self.script, SCRIPT_END_WAIT_MS)
         self.recover()
+        logged_bytes = self.console.end
+        self.console.drop_marks(self.marked_bytes())
         sinks = {stream.name: stream.sink for stream in self.streams}
         for stream in self.streams:
             stream.sink = None  # the log first: a full pipe or a stopped terminal may hold us up
-            stream.rescue()
+            stream.rescue(logged_bytes)
+        for stream in self.streams:
             self.drain(stream)
+        shown = self.append_marks()
         self.mark_lost()
         for stream in self.streams:
             stream.sink = sinks[stream.name]
-        self.relay_again(sinks)
+        self.relay_again(shown, logged_bytes, sinks)
         self.relay_late()
 
     def recover(self) -> None:
         """Take over the log where the wrapper left it."""
-        for stream in self.streams:
-            stream.console.recover()
+        self.console.recover()
 
     def drain(self, stream: Stream) -> None:
         """Bring what is buffered into the log."""
@@ -151,19 +162,18 @@ class KeeperProcess:
         while has_bytes(stream.source, 0) and stream.step() and stream.console.end < end:
             pass
 
-    def relay_again(self, sinks: dict[str, int | None]) -> None:
-        """Relay what has only been logged, and record the marks."""
-        for _, mark, _ in self.append_marks():
+    def relay_again(self, marks: Marks, logged_bytes: int, sinks: dict[str, int | None]) -> None:
+        """Relay what the wrapper had not even logged."""
+        for _, mark, _ in marks:
+            offset, size = int(str(mark["offset"])), int(str(mark["size_bytes"]))
+            start = max(offset, logged_bytes)
             for stream in self.streams:
-                if stream.name == mark["stream"] and sinks[stream.name] is not None:
-                    stream.relay(stream.console.read(int(str(mark["offset"])), int(str(mark["size_bytes"]))))
+                if stream.name == mark["stream"] and sinks[stream.name] is not None and start < offset + size:
+                    stream.relay(self.console.read(start, offset + size - start))
 
     def append_marks(self) -> Marks:
         """Record which bytes of the log came when."""
-        marks = self.streams[0].console.take_marks() if self.streams else []
-        if marks:
-            self.append(marks)
-        return marks
+        return self.console.record_marks(self.append)
 
     def relay_late(self) -> None:
         """Relay until nobody holds the streams any more. Blocks."""

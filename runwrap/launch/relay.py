@@ -139,11 +139,11 @@ class Stream:
             if error.errno != errno.EIO:  # the terminal was hung up, and SIGHUP says so
                 self.sink_error = error
 
-    def rescue(self) -> None:
-        """Log what a killed wrapper had read and not logged."""
+    def rescue(self, logged_bytes: int) -> None:
+        """Log what a killed wrapper had read and not logged; it left so many bytes in the log."""
         data = bytes(self.chunk).rstrip(b"\0")
         at = self.logged_at[0]
-        logged = 0 if at == NOT_LOGGED else max(0, self.console.end - at)
+        logged = 0 if at == NOT_LOGGED else max(0, logged_bytes - at)
         if data[logged:]:
             self.log(data[logged:])
 

@@ -159,7 +159,12 @@ class Launch:
                 terminal.restore_if_left_raw()
 
         return KeeperProcess(
-            self.session.streams, on_wrapper_death, self.folder.append_anew, self.folder.mark_lost
+            self.console,
+            self.session.streams,
+            on_wrapper_death,
+            lambda records: self.guard("journal", lambda: self.folder.append_anew(records)),
+            lambda: self.guard("journal", self.folder.mark_lost),
+            self.folder.marked_bytes,
         )
 
     def start_collector(self, keeper: Keeper, snapshot: Snapshot | None) -> int:
@@ -200,7 +205,7 @@ class Launch:
             self.guard.note("error", "output", reason)
         self.guard(
             "journal",
-            lambda: self.folder.end(outcome, failure, self.console.take_marks(), self.guard.notices),
+            lambda: self.folder.end(outcome, failure, self.console.read_marks(), self.guard.notices),
         )
         _thread.start_new_thread(self.sync, ())
         keeper.leave(relay_late=self.session.pumps.any_left())

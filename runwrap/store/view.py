@@ -65,7 +65,7 @@ class RunView:
         """Begin the run, or go on with it after an end."""
         started_s = float(data["started"])
         self.document |= {key: str(data[key]) for key in RUN_KEYS if data.get(key) is not None}
-        self.document["argv"] = [str(word) for word in data.get("argv", self.document["argv"])]
+        self.document["argv"] = [str(word) for word in data.get("argv") or self.document["argv"]]
         self.document["started"] = started_s
         self.document["process"] = {key: data.get(key) for key in PROCESS_KEYS}
         self.document["exit"] = None

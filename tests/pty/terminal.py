@@ -32,7 +32,7 @@ MARKER = "RUNWRAP_TEST_TERMINAL"
 CTRL = {letter: bytes([index]) for index, letter in enumerate("@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]^_")}
 
 # What the programs of the tests share; they run in the desk's folder and so can import it.
-DESK_MODULE = '''
+DESK_MODULE = """
 import os, time
 
 def tell(name, value=""):
@@ -43,7 +43,7 @@ def tell(name, value=""):
 def wait_for(name):
     while not os.path.exists(name):
         time.sleep(0.01)
-'''
+"""
 
 
 def need(*programs: str) -> None:
@@ -86,7 +86,9 @@ class Desk:
         home.mkdir(exist_ok=True)
         self.script("desk.py", DESK_MODULE)
         inputrc = self.script(".inputrc", "set enable-bracketed-paste off\nset bell-style none\n")
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("TMUX", "LESS", "VIM", "BASH", "PYTHON"))}
+        kept = {
+            k: v for k, v in os.environ.items() if not k.startswith(("TMUX", "LESS", "VIM", "BASH", "PYTHON"))
+        }
         for name in ("ENV", "PROMPT_COMMAND", "COLUMNS", "LINES", "PAGER", "MORE", "HISTFILE"):
             kept.pop(name, None)
         self.environ: dict[str, str] = kept | {

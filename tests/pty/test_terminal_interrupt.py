@@ -64,7 +64,9 @@ def shell(wrapper: Sequence[str], tmp_path: Path) -> Iterator[Shell]:
 
 
 @pytest.mark.parametrize(("key", "name"), [("C", "SIGINT"), ("\\", "SIGQUIT"), ("Z", "SIGTSTP")])
-@pytest.mark.parametrize("line", ["$W $P counter.py a", "$W $P counter.py a | cat", "$W $P counter.py a 2>err.txt"])
+@pytest.mark.parametrize(
+    "line", ["$W $P counter.py a", "$W $P counter.py a | cat", "$W $P counter.py a 2>err.txt"]
+)
 def test_key_sends_its_signal_once(shell: Shell, line: str, key: str, name: str) -> None:
     # The neighbour in the pipeline would die of the key: then the shell is content with the rest.
     shell.start(line.replace("cat", "(trap '' QUIT TSTP INT; cat)"))
@@ -134,7 +136,9 @@ def test_interrupt_of_an_interactive_python_gives_its_prompt_back(shell: Shell) 
 
 
 def test_interrupt_ends_a_shell_loop_wholly(shell: Shell) -> None:
-    shell.start("for i in 1 2 3; do echo turn $((i + 40)); $W sh -c 'echo up; exec sleep 100'; done", shows="up\r")
+    shell.start(
+        "for i in 1 2 3; do echo turn $((i + 40)); $W sh -c 'echo up; exec sleep 100'; done", shows="up\r"
+    )
     shell.press("C")
     assert shell.prompt() == 130
     assert b"turn 41" in shell.output
@@ -142,7 +146,9 @@ def test_interrupt_ends_a_shell_loop_wholly(shell: Shell) -> None:
 
 
 def test_interrupt_ends_a_loop_in_a_shell_script(shell: Shell) -> None:
-    shell.desk.script("loop.sh", "for i in 1 2 3; do echo turn $i; $W sh -c 'echo up; exec sleep 100'; done\necho end\n")
+    shell.desk.script(
+        "loop.sh", "for i in 1 2 3; do echo turn $i; $W sh -c 'echo up; exec sleep 100'; done\necho end\n"
+    )
     shell.start("bash loop.sh", shows="up\r")
     shell.press("C")
     assert shell.prompt() == 130

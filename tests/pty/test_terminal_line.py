@@ -147,7 +147,9 @@ def test_end_of_input_at_the_start_of_a_line_ends_the_script(shell: Shell) -> No
     assert shell.prompt() == 0
 
 
-@pytest.mark.parametrize("line", ["$W $P password.py", "$W $P password.py 2>err.txt", "$W $P password.py | cat"])
+@pytest.mark.parametrize(
+    "line", ["$W $P password.py", "$W $P password.py 2>err.txt", "$W $P password.py | cat"]
+)
 def test_password_is_not_shown(shell: Shell, line: str) -> None:
     shell.start(line, shows="Secret: ")
     shell.send("hidden\r")
@@ -235,7 +237,12 @@ def test_newer_interactive_python_edits_lines(shell: Shell) -> None:
 
 def test_debugger_steps_prints_and_goes_on(shell: Shell) -> None:
     shell.start("$W $P debugged.py", shows=r"\(Pdb\) ")
-    for keys, shows in [("s", "--Call--"), ("n", "result = number"), ("p number + 300", "321"), ("\x1b[A", "321")]:
+    for keys, shows in [
+        ("s", "--Call--"),
+        ("n", "result = number"),
+        ("p number + 300", "321"),
+        ("\x1b[A", "321"),
+    ]:
         shell.send(keys + "\r")
         shell.expect(shows)
         shell.expect(r"\(Pdb\) ")
@@ -283,7 +290,9 @@ def test_bracketed_paste_reaches_the_line_editor_whole(shell: Shell) -> None:
 
 @pytest.mark.parametrize("line", ["$W $P digest.py {} cooked", "$W $P digest.py {} cooked 2>err.txt"])
 def test_long_paste_of_lines_arrives_whole(shell: Shell, line: str) -> None:
-    pasted = b"".join(b"line %d of what was pasted, with some text in it\n" % number for number in range(1400))
+    pasted = b"".join(
+        b"line %d of what was pasted, with some text in it\n" % number for number in range(1400)
+    )
     shell.start(line.format(len(pasted)), shows="digest is up")
     shell.send(pasted.replace(b"\n", b"\r"))
     assert shell.desk.told("digest") == f"{len(pasted)} {hashlib.sha256(pasted).hexdigest()}"

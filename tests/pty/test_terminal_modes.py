@@ -175,7 +175,9 @@ def test_modes_that_a_failing_script_sets_end_as_the_shell_wants(shell: Shell) -
     works(shell)
 
 
-@pytest.mark.parametrize("line", ["$W sh set.sh | cat", "$W sh set.sh >out.txt", "cat /dev/null | $W sh set.sh"])
+@pytest.mark.parametrize(
+    "line", ["$W sh set.sh | cat", "$W sh set.sh >out.txt", "cat /dev/null | $W sh set.sh"]
+)
 def test_modes_set_through_any_stream_reach_the_terminal(shell: Shell, line: str) -> None:
     stream = "1" if line.startswith("cat") else "2"
     shell.desk.script(
@@ -193,7 +195,9 @@ def test_modes_set_through_any_stream_reach_the_terminal(shell: Shell, line: str
     assert shell.prompt() == 0
 
 
-@pytest.mark.parametrize("name", ["iutf8", "-ixon", "ixany", "-echoctl", "xcase", "-onlcr", "tab3", "-echoe", "noflsh"])
+@pytest.mark.parametrize(
+    "name", ["iutf8", "-ixon", "ixany", "-echoctl", "xcase", "-onlcr", "tab3", "-echoe", "noflsh"]
+)
 def test_script_finds_the_modes_of_the_terminal(shell: Shell, name: str) -> None:
     shell.command(f"stty {name}")
     shell.desk.script("found.sh", "stty -g >$1\n")
@@ -208,7 +212,9 @@ def test_keys_that_the_script_did_not_read_are_the_shells(shell: Shell, line: st
     setting = Path("/proc/sys/dev/tty/legacy_tiocsti")
     if not is_bare(shell.desk.wrapper) and setting.exists() and setting.read_text().strip() != "1":
         pytest.skip("this kernel lets no program give keys back (dev.tty.legacy_tiocsti)")
-    shell.desk.script("held.py", "from desk import wait_for\nprint('held is up', flush=True)\nwait_for('go')\n")
+    shell.desk.script(
+        "held.py", "from desk import wait_for\nprint('held is up', flush=True)\nwait_for('go')\n"
+    )
     shell.start(line, shows="held is up\r\n")
     shell.send("echo ahead $((40 + 2))\recho second $((50 + 2))\r")
     shell.expect(r"second \$")
@@ -222,7 +228,9 @@ def test_keys_after_those_that_the_script_read_are_the_shells(shell: Shell) -> N
     setting = Path("/proc/sys/dev/tty/legacy_tiocsti")
     if not is_bare(shell.desk.wrapper) and setting.exists() and setting.read_text().strip() != "1":
         pytest.skip("this kernel lets no program give keys back (dev.tty.legacy_tiocsti)")
-    shell.start("$W sh -c 'echo up; read line; echo got $line.; while [ ! -e go ]; do :; done'", shows="up\r\n")
+    shell.start(
+        "$W sh -c 'echo up; read line; echo got $line.; while [ ! -e go ]; do :; done'", shows="up\r\n"
+    )
     shell.send("mine\recho theirs $((40 + 2))\r")
     shell.expect(r"got mine\.")
     shell.desk.tell("go")
@@ -239,7 +247,9 @@ def test_closed_terminal_hangs_the_script_up(shell: Shell) -> None:
     wait_until(lambda: not shell.desk.pids(), "nothing of it runs any more")
 
 
-@pytest.mark.parametrize("line", ["$W sleep 100", "$W sleep 100 2>err.txt", "$W sleep 100 | cat", "$W sleep 100 &"])
+@pytest.mark.parametrize(
+    "line", ["$W sleep 100", "$W sleep 100 2>err.txt", "$W sleep 100 | cat", "$W sleep 100 &"]
+)
 def test_closed_terminal_ends_a_script_that_does_not_care(shell: Shell, line: str) -> None:
     shell.start(line)
     wait_until(lambda: any(name_of(pid) == "sleep" for pid in shell.desk.pids()), "the script has started")
@@ -267,7 +277,8 @@ def test_late_output_of_a_background_process_is_shown(shell: Shell) -> None:
 
 def test_background_process_is_not_hung_up_by_the_end_of_the_script(shell: Shell) -> None:
     shell.desk.script(
-        "stay.sh", "trap 'echo hup >fate' HUP\n: >up\nwhile [ ! -e go ]; do sleep 0.02; done\necho well >>fate\n"
+        "stay.sh",
+        "trap 'echo hup >fate' HUP\n: >up\nwhile [ ! -e go ]; do sleep 0.02; done\necho well >>fate\n",
     )
     shell.command("$W sh -c 'bash stay.sh >/dev/null & while [ ! -e up ]; do :; done'")
     works(shell)

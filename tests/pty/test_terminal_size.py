@@ -117,7 +117,11 @@ def test_the_shell_of_the_script_learns_the_size(shell: Shell) -> None:
 
 
 def test_size_that_changed_in_the_background_is_right_after_fg(shell: Shell) -> None:
-    shell.desk.script("size.py", "import os, sys\nfrom desk import tell\ntell('pid', os.getpid())\nprint('waiting', flush=True)\nfor _ in sys.stdin:\n  " + SIZE.format(fd=1))
+    shell.desk.script(
+        "size.py",
+        "import os, sys\nfrom desk import tell\ntell('pid', os.getpid())\nprint('waiting', flush=True)\nfor _ in sys.stdin:\n  "
+        + SIZE.format(fd=1),
+    )
     shell.start("$W $P size.py", shows="waiting")
     shell.send("\r")
     shell.expect(r"24 by 100")

@@ -238,7 +238,10 @@ def test_stop_key_is_nothing_where_no_shell_could_bring_the_script_back(
 
 
 def test_script_that_takes_the_stop_signal_is_not_stopped(shell: Shell) -> None:
-    shell.start("""$W bash -c 'trap "echo took it" TSTP; echo up; while read x; do echo got $x.; done'""", shows="up\r")
+    shell.start(
+        """$W bash -c 'trap "echo took it" TSTP; echo up; while read x; do echo got $x.; done'""",
+        shows="up\r",
+    )
     shell.press("Z")
     shell.send("\r")
     shell.expect("took it")
@@ -279,7 +282,9 @@ def test_stop_takes_a_whole_pipeline_along(shell: Shell) -> None:
     assert shell.prompt() == 0
 
 
-@pytest.mark.parametrize("line", ["$W $P keys.py", "$W $P keys.py 2>err.txt", "sh -c '$W $P keys.py; exit $?'"])
+@pytest.mark.parametrize(
+    "line", ["$W $P keys.py", "$W $P keys.py 2>err.txt", "sh -c '$W $P keys.py; exit $?'"]
+)
 def test_program_in_raw_mode_that_stops_itself(shell: Shell, line: str) -> None:
     modes = shell.stty()
     shell.start(line, shows="keys is up")
@@ -362,7 +367,10 @@ def test_bash_inside_a_bash_inside(shell: Shell) -> None:
 
 
 def test_script_is_the_foreground_of_its_terminal(shell: Shell) -> None:
-    shell.desk.script("front.py", "import os\nprint(os.tcgetpgrp(0) == os.getpgrp(), os.tcgetpgrp(os.open('/dev/tty', 2)) == os.getpgrp())")
+    shell.desk.script(
+        "front.py",
+        "import os\nprint(os.tcgetpgrp(0) == os.getpgrp(), os.tcgetpgrp(os.open('/dev/tty', 2)) == os.getpgrp())",
+    )
     assert shell.command("$W $P front.py") == "True True\n"
 
 

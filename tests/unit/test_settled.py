@@ -121,18 +121,26 @@ def test_emulation_ends_where_it_is_not_needed_any_more(before: str, count: int,
 @given(st.binary(max_size=300) | texts(ONE_LINE, STYLES, MOVES, PLACES).map(str.encode), st.booleans())
 def test_nothing_but_text_and_colours_comes_out(raw: bytes, colour: bool) -> None:
     shown = settle(raw, colour=colour)
-    assert not set(cleaned(shown, colour=False)) & set(map(chr, [*range(9), *range(11, 32), *range(127, 160)]))
+    assert not set(cleaned(shown, colour=False)) & set(
+        map(chr, [*range(9), *range(11, 32), *range(127, 160)])
+    )
     assert colour or "\x1b" not in shown
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.sampled_from(["a", "long " * 30, "\x1b[32mgreen\x1b[0m", "10%\r20%", "x\b", ""]), max_size=400))
+@given(
+    st.lists(
+        st.sampled_from(["a", "long " * 30, "\x1b[32mgreen\x1b[0m", "10%\r20%", "x\b", ""]), max_size=400
+    )
+)
 def test_every_line_comes_out_once_and_in_order(lines: list[str]) -> None:
     numbered = "".join(f"{line}\r{number:05}\x1b[K\n" for number, line in enumerate(lines))
     assert settle(numbered) == "".join(f"{number:05}\n" for number in range(len(lines)))
 
 
-@pytest.mark.parametrize("tail", ["\x1b", "\x1b[", "\x1b[3", "\x1b]0;never ended", "\x1bP", "\xff".encode("latin-1")])
+@pytest.mark.parametrize(
+    "tail", ["\x1b", "\x1b[", "\x1b[3", "\x1b]0;never ended", "\x1bP", "\xff".encode("latin-1")]
+)
 def test_an_end_in_the_middle_of_something_loses_no_text(tail: str | bytes) -> None:
     end = tail if isinstance(tail, bytes) else tail.encode()
     assert settle(b"one\ntwo" + end).startswith("one\ntwo")

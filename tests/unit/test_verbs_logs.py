@@ -33,7 +33,9 @@ def run(tmp_path: Path, environ: dict[str, str]) -> str:
 
 def logs(environ: dict[str, str], *words: str, status: int = 0) -> bytes:
     """Run the verb with pipes; return what it prints, or what it complains of."""
-    done = subprocess.run([COMMAND, "logs", *words], env=environ, capture_output=True, check=False, timeout=60)
+    done = subprocess.run(
+        [COMMAND, "logs", *words], env=environ, capture_output=True, check=False, timeout=60
+    )
     assert done.returncode == status, done.stderr
     return done.stderr if status else done.stdout
 
@@ -115,9 +117,7 @@ def test_a_reader_that_goes_away_is_no_error(tmp_path: Path, environ: dict[str, 
     [["--raw", "--settled"], ["-f", "--replay", "1"], ["--replay", "0"], ["--replay", "fast"]]
     + [["--replay", "nan"], ["--replay=-1"], ["--lines"]],
 )
-def test_what_makes_no_sense_is_told_in_one_line(
-    run: str, environ: dict[str, str], words: list[str]
-) -> None:
+def test_what_makes_no_sense_is_told_in_one_line(run: str, environ: dict[str, str], words: list[str]) -> None:
     told = logs(environ, run, *words, status=2).splitlines()
     assert told[0].startswith(b"runwrap: ")
     assert len(told) == 2
