@@ -23,7 +23,7 @@ def delete_run(run: str = RUN, yes: bool = typer.Option(False, "--yes", "-y", he
     view = find_run(root, run)
     about = visible(f"{view.name} ({view.id}) in {view.project}, {view.state}")
     if not yes:
-        if not sys.stdin.isatty():
+        if sys.stdin is None or not sys.stdin.isatty():
             raise UsageError("delete asks before it removes, and here is nobody to ask", "add --yes")
         typer.confirm(f"Remove {about}?", abort=True)
     remove_run(view)

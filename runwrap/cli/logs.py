@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from runwrap.cli.place import RUN, data_folder
+from runwrap.cli.place import RUN, data_folder, on_terminal
 from runwrap.errors import UsageError
 from runwrap.store.catalog import RunWatch, find_run
 from runwrap.store.output import Output, follow, paced
-from runwrap.store.settled import Settler
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,7 +39,7 @@ def show_logs(  # noqa: PLR0913, PLR0917  # an argument for each option
     refuse_both("--raw", raw, "--settled", settled)
     refuse_both("--follow", as_it_comes, "--replay", replay is not None)
     speed = None if replay is None else speed_of(replay)
-    view = find_run(data_folder(), run)
+    view = find_run(data_folder(), run, newest=True)
     streams = {name for name, wanted in (("stdout", stdout), ("stderr", stderr)) if wanted}
     output = Output(view.path, streams, timed=speed is not None)
     pieces = output.pieces(ended=True)
@@ -74,11 +73,6 @@ def speed_of(text: str) -> float:
     return speed
 
 
-def on_terminal() -> bool:
-    """Tell whether people read along."""
-    return sys.stdout is not None and sys.stdout.isatty()
-
-
 def print_raw(pieces: Iterator[bytes], *, flush: bool) -> None:
     """Print bytes as they are."""
     with stdout_file() as file:
@@ -90,6 +84,8 @@ def print_raw(pieces: Iterator[bytes], *, flush: bool) -> None:
 
 def print_settled(pieces: Iterator[bytes]) -> None:
     """Print each line as it stood in the end."""
+    from runwrap.store.settled import Settler  # with the emulator, which other verbs need not wait for
+
     encoding = sys.stdout.encoding if sys.stdout else "utf-8"
     with stdout_file() as file:
         settler = Settler(

@@ -3,29 +3,37 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 import unicodedata
+from datetime import datetime, timezone
 
 import typer
 
+from runwrap.errors import RunwrapError
 from runwrap.launch.options import OPTIONS
 from runwrap.settings import data_root, load
 from runwrap.store.catalog import complete_runs
 
 MINUTE_S = 60
+UTC = timezone.utc
 HIDDEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
 
 
 def data_folder() -> str:
     """Return the root of all runs, from the settings."""
-    return data_root(load({}, os.environ, os.getcwd(), OPTIONS), os.environ)
+    try:
+        cwd = os.getcwd()
+    except OSError:
+        cwd = "/"  # it has been deleted, and runs can be read all the same
+    return data_root(load({}, os.environ, cwd, OPTIONS), os.environ)
 
 
 def complete(incomplete: str) -> list[tuple[str, str]]:
     """Complete the name of a run in a shell."""
     try:
         return [(visible(name), visible(about)) for name, about in complete_runs(data_folder(), incomplete)]
-    except (OSError, ValueError):
+    except (RunwrapError, OSError, ValueError):
         return []  # a shell that waits for a completion is no place for an error
 
 
@@ -39,7 +47,15 @@ RUN = typer.Argument(
 
 def visible(text: object) -> str:
     """Make what comes from outside harmless on a terminal: control characters are written out."""
-    return "".join(written_out(c) if unicodedata.category(c) in HIDDEN else c for c in str(text))
+    text = str(text)
+    if text.isprintable():
+        return text
+    return "".join(written_out(c) if unicodedata.category(c) in HIDDEN else c for c in text)
+
+
+def on_terminal() -> bool:
+    """Tell whether people read what is printed."""
+    return sys.stdout is not None and sys.stdout.isatty()
 
 
 def written_out(character: str) -> str:
@@ -51,6 +67,11 @@ def written_out(character: str) -> str:
     )
 
 
+def moment(time_s: float) -> str:
+    """Write a moment as programs and people can read it: 2026-01-31T09:05:00+00:00, here and now."""
+    return datetime.fromtimestamp(time_s, UTC).astimezone().isoformat(timespec="seconds") if time_s else "-"
+
+
 def age_in_words(started_s: float) -> str:
     """Say how long ago something began."""
     passed_s = max(0.0, time.time() - started_s)
@@ -58,6 +79,16 @@ def age_in_words(started_s: float) -> str:
         if passed_s >= size_s:
             return f"{int(passed_s // size_s)} {name} ago"
     return f"{int(passed_s)} s ago"
+
+
+def size_in_words(size_bytes: object) -> str:
+    """Say how large something is, as far as it is known."""
+    if not isinstance(size_bytes, (int, float)):
+        return "-"
+    for name, unit_bytes in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if size_bytes >= unit_bytes:
+            return f"{size_bytes / unit_bytes:.1f} {name}"
+    return f"{size_bytes} bytes"
 
 
 def duration_in_words(duration_s: float | None) -> str:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import shlex
-import sys
 from typing import TYPE_CHECKING
 
 import typer
 
-from runwrap.cli.place import age_in_words, data_folder, duration_in_words, visible
+from runwrap.cli.place import age_in_words, data_folder, duration_in_words, moment, on_terminal, visible
 from runwrap.errors import UsageError
 from runwrap.record import STATES
 from runwrap.store.catalog import Catalog
@@ -20,7 +19,12 @@ if TYPE_CHECKING:
 COLUMNS = ("run", "name", "project", "state", "started", "duration", "tags", "command")
 COLOURS = {"running": "cyan", "finished": "green", "failed": "red", "killed": "yellow", "crashed": "magenta"}
 SHOWN_ON_TERMINAL = 50
-LONGEST_COMMAND = 60
+LEFT_OUT = ("tags", "duration", "project")
+LEAST_COMMAND = 20
+GAP = 2
+GIVING_WAY = ("name", "project", "tags", "command")
+STATE = COLUMNS.index("state")
+MOST_SHOWN = 500
 
 
 def register(app: typer.Typer) -> None:
@@ -41,15 +45,15 @@ def list_runs(
     if state is not None and state not in STATES:
         raise UsageError(f"--state {state}: no such state", f"one of {', '.join(STATES)}")
     wanted = [view for view in Catalog(data_folder()).runs() if fits(view, project, tag or [], state)]
-    on_terminal = sys.stdout.isatty()
-    most = limit if limit is not None else SHOWN_ON_TERMINAL if on_terminal and not as_json else len(wanted)
+    for_people = on_terminal() and not as_json
+    most = limit if limit is not None else SHOWN_ON_TERMINAL if for_people else len(wanted)
     if as_json:
         for view in wanted[:most]:
             typer.echo(json.dumps(view.to_json(), allow_nan=False))
-    elif on_terminal:
+    elif for_people:
         print_table(wanted[:most], len(wanted))
     else:
-        for row in [COLUMNS, *map(cells, wanted[:most])]:
+        for row in [COLUMNS, *(cells(view, moment(view.started)) for view in wanted[:most])]:
             typer.echo("\t".join(row))
 
 
@@ -60,35 +64,44 @@ def fits(view: RunView, project: str | None, tags: list[str], state: str | None)
     return set(tags) <= set(view.tags) and (state is None or view.state == state)
 
 
-def cells(view: RunView) -> tuple[str, ...]:
+def cells(view: RunView, started: str) -> tuple[str, ...]:
     """Write a run as the cells of a row."""
     state, cause = view.decide()
     shown = f"{state} ({cause})" if cause and state not in ("finished", "running") else state
-    command = shlex.join(map(str, view.argv))
-    if len(command) > LONGEST_COMMAND:
-        command = command[: LONGEST_COMMAND - 1] + "…"
-    parts = [view.id, view.name, view.project, shown, age_in_words(view.started)]
-    parts += [duration_in_words(view.duration_s), " ".join(view.tags), command]
+    parts = [view.id, view.name, view.project, shown, started]
+    parts += [duration_in_words(view.duration_s), " ".join(view.tags), shlex.join(view.argv)]
     return tuple(map(visible, parts))
+
+
+def columns_for(rows: list[tuple[str, ...]], width: int) -> list[int]:
+    """Choose columns: none that is empty, and fewer where the command would find no room."""
+    natural = [max((len(row[place]) for row in rows), default=0) for place in range(len(COLUMNS))]
+    columns = [place for place, size in enumerate(natural) if size or not rows]
+    for name in LEFT_OUT:
+        place = COLUMNS.index(name)
+        if place in columns and sum(natural[other] + GAP for other in columns[:-1]) + LEAST_COMMAND > width:
+            columns.remove(place)
+    return columns
 
 
 def print_table(views: list[RunView], count: int) -> None:
     """Print the table that people read."""
-    from rich import box
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in COLUMNS:
-        table.add_column(
-            name, overflow="ellipsis", no_wrap=True, min_width=len(name) if name == "state" else None
-        )
-    for view in views:
+    console = Console(highlight=False)
+    rows = [cells(view, age_in_words(view.started)) for view in views]
+    columns = columns_for(rows, console.width)
+    table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0))
+    for column in columns:
+        # Only columns that may wrap give way where it is narrow; their cells end in an ellipsis instead.
+        table.add_column(COLUMNS[column], no_wrap=COLUMNS[column] not in GIVING_WAY)
+    for row in rows:
         # Text objects, as names are not markup.
-        row = [Text(cell) for cell in cells(view)]
-        row[3].stylize(COLOURS[view.state])
-        table.add_row(*row)
-    Console().print(table)
+        texts = [Text(cell[:MOST_SHOWN], no_wrap=True, overflow="ellipsis") for cell in row]
+        texts[STATE].stylize(COLOURS[row[STATE].split()[0]])
+        table.add_row(*(texts[column] for column in columns))
+    console.print(table)
     if count > len(views):
         typer.echo(f"{count - len(views)} more: --limit {count}")

@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import json
 import shlex
-import sys
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from runwrap.cli.place import RUN, age_in_words, data_folder, duration_in_words, visible
+from runwrap.cli.place import (
+    RUN,
+    age_in_words,
+    data_folder,
+    duration_in_words,
+    moment,
+    on_terminal,
+    size_in_words,
+    visible,
+)
 from runwrap.store.catalog import find_run
 
 if TYPE_CHECKING:
     from runwrap.store.view import RunView
 
 MOST_LINES = 30
+LONGEST_KEY = 30
 
 
 def register(app: typer.Typer) -> None:
@@ -25,11 +34,11 @@ def register(app: typer.Typer) -> None:
 
 def show_run(run: str = RUN, as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -> None:
     """Show what is known of a run."""
-    view = find_run(data_folder(), run)
+    view = find_run(data_folder(), run, newest=True)
     if as_json:
         typer.echo(json.dumps(view.to_json(), indent=2, allow_nan=False))
         return
-    bold = sys.stdout.isatty()
+    bold = on_terminal()
     for title, lines in sections(view):
         if lines:
             typer.echo(typer.style(title, bold=True) if bold else title)
@@ -50,7 +59,7 @@ def sections(view: RunView) -> list[tuple[str, list[str]]]:
         ("host", pairs(as_table(view.facts.get("host")))),
         ("environment", pairs(as_table(view.facts.get("environment")))),
         ("packages", pairs(as_table(view.facts.get("packages")))),
-        ("files", [f"{file['path']} ({file['size_bytes']} bytes)" for file in view.files]),
+        ("files", pairs({path: size_in_words(file["size_bytes"]) for path, file in view.files.items()})),
         ("notices", [f"{notice['level']}: {notice['part']}: {notice['text']}" for notice in view.notices]),
     ]
 
@@ -64,7 +73,7 @@ def overview(view: RunView) -> list[str]:
         "state": f"{state} ({cause})" if cause else state,
         "command": shlex.join(map(str, view.argv)),
         "folder": view.document.get("cwd"),
-        "started": age_in_words(view.started),
+        "started": f"{moment(view.started)} ({age_in_words(view.started)})",
         "duration": duration_in_words(view.duration_s),
         "cpu": cpu(end),
         "memory": memory(end),
@@ -90,18 +99,30 @@ def memory(end: dict[str, Any]) -> str:
 
 
 def as_table(value: object) -> dict[str, Any]:
-    """Return a fact as a table of parts."""
-    return value if isinstance(value, dict) else {} if value is None else {"value": value}
+    """Return a fact as a table of what is known."""
+    if isinstance(value, dict):
+        return {key: part for key, part in value.items() if part not in (None, [], {}, "")}
+    return {} if value is None else {"value": value}
 
 
 def pairs(table: dict[str, Any]) -> list[str]:
     """Write a table as aligned lines."""
-    width = max(map(len, map(str, table)), default=0)
-    return [f"{key!s:<{width}}  {in_words(value)}" for key, value in table.items()]
+    width = min(LONGEST_KEY, max(map(len, map(str, table)), default=0))
+    lines = []
+    for key, value in table.items():
+        first, *more = in_words(key, value).split("\n")
+        lines += [f"{key!s:<{width}}  {first}", *(f"{'':<{width}}  {line}" for line in more)]
+    return lines
 
 
-def in_words(value: object) -> str:
+def in_words(key: str, value: object) -> str:
     """Write a value short."""
     if isinstance(value, str):
         return value
+    if value is None or value in ([], {}):
+        return "-"
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return ", ".join(value)
+    if isinstance(value, (int, float)) and key.endswith("_bytes"):
+        return size_in_words(value)
     return json.dumps(value, ensure_ascii=False)

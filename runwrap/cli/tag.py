@@ -11,28 +11,39 @@ from runwrap.errors import UsageError
 from runwrap.store.catalog import find_run
 from runwrap.store.journal import Journal
 
+EXAMPLE = "for example: runwrap tag latest +good -draft"
+
 
 def register(app: typer.Typer) -> None:
     """Add the verb."""
-    # `-b` is a tag to take away and no option.
-    app.command("tag", context_settings={"ignore_unknown_options": True})(change_tags)
+    # Behind the run there are no options: `-h` takes the tag h away.
+    app.command("tag", context_settings={"allow_interspersed_args": False})(change_tags)
 
 
 def change_tags(
     run: str = RUN,
-    tags: list[str] = typer.Argument(  # noqa: B008  # typer reads it from the signature
+    words: list[str] = typer.Argument(  # noqa: B008  # typer reads it from the signature
         ..., metavar="+TAG|-TAG...", help="+a or a gives the tag a, -a takes it away."
     ),
 ) -> None:
     """Give a run tags and take them away."""
-    removed = [word[1:] for word in tags if word.startswith("-")]
-    added = [word.removeprefix("+") for word in tags if not word.startswith("-")]
-    if not all([*removed, *added]) or any(
-        "," in word or word.split() != [word] for word in [*removed, *added]
-    ):
-        raise UsageError("a tag is one word without commas", "for example: runwrap tag latest +good -draft")
+    added, removed = read_words([word for word in words if word != "--"])
     view = find_run(data_folder(), run)
     journal = Journal(os.path.join(view.path, "journal.jsonl"))
     journal.append("tag", {"add": added, "remove": removed})
     journal.sync()
-    typer.echo(visible(" ".join(find_run(data_folder(), view.id).tags)))
+    tags = [tag for tag in view.tags if tag not in removed] + added
+    typer.echo(visible(" ".join(dict.fromkeys(tags))))
+
+
+def read_words(words: list[str]) -> tuple[list[str], list[str]]:
+    """Tell tags to give from tags to take away. Raises: UsageError."""
+    removed = [word[1:] for word in words if word.startswith("-")]
+    added = [word.removeprefix("+") for word in words if not word.startswith("-")]
+    for tag in [*added, *removed]:
+        if tag.startswith("-") or "," in tag or tag.split() != [tag]:
+            raise UsageError(f"{visible(tag)!r} is no tag: a tag is one word without commas", EXAMPLE)
+    for tag in added:
+        if tag in removed:
+            raise UsageError(f"{visible(tag)} is given and taken away", EXAMPLE)
+    return added, removed

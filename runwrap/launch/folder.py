@@ -48,7 +48,11 @@ class RunFolder:
             raise StoreError(f"there is a run {self.id} already", "choose another --id, or add --resume")
         self.files_path = os.path.join(self.path, "files")
         try:
-            os.makedirs(self.files_path, 0o700, exist_ok=True)
+            before = os.umask(0o077)
+            try:
+                os.makedirs(self.files_path, exist_ok=True)
+            finally:
+                os.umask(before)
         except OSError as error:
             hint = f"set RUNWRAP_DIR or --dir to a folder that can be written (now: {root})"
             raise StoreError(f"cannot make the run's folder {self.path}: {error.strerror}", hint) from error

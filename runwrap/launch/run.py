@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _thread
+import errno
 import os
 import sys
 import time
@@ -49,6 +50,7 @@ def launch(arguments: list[str]) -> int:
     folder = RunFolder(settings, words, cwd)
     command.environ = environ | folder.environ()
     command.signal_mask = signals.block_all()
+    command.ignores_children = signals.mind_children()
     return Launch(settings, folder, command).run()
 
 
@@ -80,6 +82,8 @@ def check(command: Command) -> None:
     """
     name = os.fsdecode(command.argv[0])
     path, executable = find(command.argv[0], command.environ)
+    if path is None and is_below_a_file(name):
+        raise CommandNotExecutableError(f"{name}: {os.strerror(errno.ENOTDIR)}")
     if path is None:
         hint = "check the spelling, or give the path of the file"
         if name in VERBS:
@@ -90,6 +94,17 @@ def check(command: Command) -> None:
         shown = os.fsdecode(path)
         hint = "" if os.path.isdir(path) else f"make it executable (chmod +x {shown}) or name its interpreter"
         raise CommandNotExecutableError(f"{shown} {reason}", hint)
+
+
+def is_below_a_file(name: str) -> bool:
+    """Tell whether a path leads through something that is no folder."""
+    try:
+        os.stat(name)
+    except NotADirectoryError:
+        return "/" in name
+    except OSError:
+        pass
+    return False
 
 
 def run_untouched(command: Command) -> int:
@@ -143,11 +158,14 @@ class Launch:
         self.start_flushing()
         self.guard("folder", self.folder.script_runs)
         outcome = self.session.serve(keeper, self.guard)
-        self.finish(outcome, keeper, os.read(failure_read, 16))
+        failure = os.read(failure_read, 16)
+        self.finish(outcome, keeper, failure)
         reap(collector, COLLECTOR_WAIT_S)
         self.synced.acquire(timeout=SYNC_WAIT_S)
         if snapshot is not None:
             reap(snapshot.diff.pid, 0)
+        if failure:
+            return complain(not_executed(os.fsdecode(self.command.argv[0]), int(failure)))
         return self.leave(outcome)
 
     def keeper_process(self) -> KeeperProcess:
@@ -233,6 +251,14 @@ class Launch:
                 os.write(STDERR, text.encode(errors="replace") + b"\n")
             except OSError:
                 pass  # the terminal was hung up
+
+
+def not_executed(name: str, code: int) -> RunwrapError:
+    """Return the error of a command that the system would not execute."""
+    reason = f"{name}: {os.strerror(code)}"
+    if code == errno.ENOENT:
+        return CommandNotFoundError(reason, "its first line names an interpreter that is not there")
+    return CommandNotExecutableError(reason)
 
 
 def reap(pid: int, timeout_s: float) -> None:

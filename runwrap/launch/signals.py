@@ -26,6 +26,14 @@ def block_all() -> set[int]:
     return set(_signal.pthread_sigmask(_signal.SIG_BLOCK, ALL))
 
 
+def mind_children() -> bool:
+    """Learn of the ends of our children, also where we were started to ignore them; tell whether we were."""
+    was_ignored = bool(_signal.getsignal(_signal.SIGCHLD) == _signal.SIG_IGN)
+    if was_ignored:
+        _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
+    return was_ignored
+
+
 def wait(timeout_s: float | None) -> Any:
     """Wait for the next signal and return its siginfo, or None when the time is up."""
     if timeout_s is None:

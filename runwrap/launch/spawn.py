@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 class Command:
     """What is to be executed, and the state of the process that it is to find."""
 
-    __slots__ = ("argv", "closed", "environ", "signal_mask")
+    __slots__ = ("argv", "closed", "environ", "ignores_children", "signal_mask")
 
     def __init__(
         self, argv: list[bytes], environ: dict[bytes, bytes], closed: frozenset[int], mask: set[int]
@@ -24,6 +24,7 @@ class Command:
         self.environ = environ
         self.closed = closed
         self.signal_mask = mask
+        self.ignores_children = False
 
 
 def fork(child: Callable[[], None]) -> int:
@@ -47,6 +48,8 @@ def exec_script(command: Command, streams: Mapping[int, int], failure_fd: int) -
     # Python ignores these two for itself; a script that was started by a shell finds the default.
     for number in (_signal.SIGPIPE, _signal.SIGXFSZ):
         _signal.signal(number, _signal.SIG_DFL)
+    if command.ignores_children:
+        _signal.signal(_signal.SIGCHLD, _signal.SIG_IGN)
     _signal.pthread_sigmask(_signal.SIG_SETMASK, command.signal_mask)
     code = exec_first(command)
     os.write(failure_fd, b"%d" % code)

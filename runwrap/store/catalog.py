@@ -1,50 +1,61 @@
-"""The catalog: one row a run in index.db, never the truth, rebuilt from the journals at will."""
+"""The catalog: every run under one root, and how a word finds one."""
 
 from __future__ import annotations
 
-import json
+import contextlib
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from runwrap.errors import NoSuchRunError
+from runwrap.store.layout import project_folder
 from runwrap.store.reading import JournalReader
 from runwrap.store.view import RunView
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sqlalchemy import Connection
+    from runwrap.store.index import Index
 
-# Raised when the shape of a row or of a document changes: an older index is then made anew.
-VERSION = 1
+JOURNAL, INDEX = "journal.jsonl", "index.db"
 MOST_NAMED = 8
+MOST_COMPLETED = 100
+# A journal of this size is read in no time; beyond it the index knows how far it has been read.
+SMALL_BYTES = 4 << 20
+# What lists of runs do without, as it may be long.
+IN_FULL_ONLY = ("facts", "files", "notices", "history")
 
 
-def journal_paths(root: str) -> Iterator[tuple[str, os.stat_result]]:
-    """Yield every run folder of a root, with the state of its journal."""
+def journals(root: str) -> Iterator[tuple[str, os.stat_result]]:
+    """Yield every run folder, as its place under the root, with the state of its journal."""
     for project in folders(root):
         for run in folders(project.path):
             try:
-                state = os.stat(os.path.join(run.path, "journal.jsonl"), follow_symlinks=False)
+                yield f"{project.name}/{run.name}", os.stat(f"{run.path}/{JOURNAL}", follow_symlinks=False)
             except OSError:
                 continue
-            yield run.path, state
 
 
 def folders(path: str) -> list[os.DirEntry[str]]:
-    """List the folders in a folder; hidden ones are being deleted."""
+    """List the folders in a folder; hidden ones are being deleted, and odd names are not ours."""
     try:
         with os.scandir(path) as entries:
-            return [e for e in entries if e.is_dir(follow_symlinks=False) and not e.name.startswith(".")]
+            return [e for e in entries if e.name[0] != "." and e.name.isprintable() and is_folder(e)]
     except OSError:
         return []
+
+
+def is_folder(entry: os.DirEntry[str]) -> bool:
+    """Tell whether an entry is a folder and no link to one."""
+    try:
+        return entry.is_dir(follow_symlinks=False)
+    except OSError:
+        return False
 
 
 def read_run(path: str, document: dict[str, Any] | None = None, offset: int = 0) -> tuple[RunView, int]:
     """Reduce a run's records, from an offset on; return the view and the offset behind it."""
     view = RunView(path, document)
-    reader = JournalReader(os.path.join(path, "journal.jsonl"), offset)
+    reader = JournalReader(os.path.join(path, JOURNAL), offset)
     for record in reader.records():
         view.apply(record)
     view.document["bad_lines"] += reader.bad_lines
@@ -65,145 +76,147 @@ class RunWatch:
 
 
 class Catalog:
-    """All runs of a root. A damaged index is made anew, and where none can be written memory serves."""
+    """All runs of a root. A damaged index is made anew, and where none can be kept memory serves."""
 
     def __init__(self, root: str) -> None:
         self.root = root
         self.read_count = 0
 
     def runs(self) -> list[RunView]:
-        """Return every run, newest first, reading only what was appended since the last time."""
-        from sqlalchemy.exc import DatabaseError
-
-        path = os.path.join(self.root, "index.db")
-        try:
-            views = self.refresh(path)
-        except DatabaseError:
-            remove_index(path)
-            try:
-                views = self.refresh(path)
-            except DatabaseError:
-                views = self.refresh(None)
-        return sorted(views, key=lambda view: (view.started, view.id), reverse=True)
-
-    def refresh(self, path: str | None) -> list[RunView]:
-        """Bring the index up to date and return what it holds."""
-        from sqlalchemy import create_engine, event
-        from sqlalchemy.pool import NullPool
-
+        """Return every run in brief, newest first, reading only what was appended since the last time."""
         if not os.path.isdir(self.root):
             return []
-        engine = create_engine(f"sqlite:///{path}" if path else "sqlite://", poolclass=NullPool)
+        with self.opened() as (_, views):
+            return sorted(views, key=lambda view: (view.started, view.id), reverse=True)
 
-        @event.listens_for(engine, "connect")
-        def set_up(connection: Any, _: object) -> None:
-            connection.execute("pragma busy_timeout=5000")
-            if path:
-                connection.execute("pragma journal_mode=wal")
-                connection.execute("pragma synchronous=off")  # it can be rebuilt
+    def whole(self, path: str) -> RunView:
+        """Return one run with all that is known of it."""
+        with self.opened() as (index, _):
+            document = index.document(os.path.relpath(path, self.root))
+        return RunView(path, document) if document else read_run(path)[0]
 
-        with engine.begin() as connection:
-            return self.follow(connection)
+    @contextlib.contextmanager
+    def opened(self) -> Iterator[tuple[Index, list[RunView]]]:
+        """Open the index, up to date, and return what it holds."""
+        from runwrap.store import index
 
-    def follow(self, connection: Connection) -> list[RunView]:
+        with contextlib.ExitStack() as stack:
+            for path in (os.path.join(self.root, INDEX), os.path.join(self.root, INDEX), None):
+                try:
+                    opened = stack.enter_context(index.Index(path))
+                    views = self.refreshed(opened)
+                except index.DamagedIndexError:
+                    stack.close()
+                    index.remove(str(path))
+                except index.NoIndexError:
+                    stack.close()
+                else:
+                    break
+            yield opened, views
+
+    def refreshed(self, index: Index) -> list[RunView]:
         """Read the rows, then what the journals say beyond them."""
-        from sqlalchemy import text
+        from runwrap.store.index import sealed, unsealed
 
-        if connection.execute(text("pragma user_version")).scalar() != VERSION:
-            connection.execute(text("drop table if exists runs"))
-            connection.execute(text(f"pragma user_version={VERSION}"))
-        connection.execute(
-            text(
-                "create table if not exists runs (path text primary key, size integer, mtime_ns integer,"
-                " offset integer, document text) without rowid"
-            )
-        )
-        rows = {row.path: row for row in connection.execute(text("select * from runs"))}
+        rows = index.rows()
         views, changed = [], []
-        for path, state in journal_paths(self.root):
-            row = rows.pop(os.path.relpath(path, self.root), None)
-            if row is not None and (row.size, row.mtime_ns) == (state.st_size, state.st_mtime_ns):
-                views.append(RunView(path, json.loads(row.document)))
+        for place, state in journals(self.root):
+            path = os.path.join(self.root, place)
+            row = rows.pop(place, None)
+            known = (row.inode, row.size, row.mtime_ns) if row else None
+            found = {"inode": state.st_ino, "size": state.st_size, "mtime_ns": state.st_mtime_ns}
+            if row and known == tuple(found.values()) and (document := unsealed(row.brief)):
+                views.append(RunView(path, document))
                 continue
-            view, offset = self.catch_up(path, row, state.st_size)
+            view, offset = self.catch_up(path, row, state, index)
             views.append(view)
-            changed.append(
-                {
-                    "path": os.path.relpath(path, self.root),
-                    "size": state.st_size,
-                    "mtime_ns": state.st_mtime_ns,
-                    "offset": offset,
-                    "document": json.dumps(view.document),
-                }
-            )
-        self.write(connection, changed, list(rows))
+            brief = {key: value for key, value in view.document.items() if key not in IN_FULL_ONLY}
+            texts = {"brief": sealed(brief), "document": sealed(view.document)}
+            changed.append({"path": place, "offset": offset, **found, **texts})
+        if changed or rows:
+            index.write(changed, list(rows))
         return views
 
-    def catch_up(self, path: str, row: Any, size: int) -> tuple[RunView, int]:
-        """Read on where the row ends; from the start where the journal has been replaced."""
+    def catch_up(self, path: str, row: Any, state: os.stat_result, index: Index) -> tuple[RunView, int]:
+        """Read on where the row ends; from the start where the journal is another one or has been changed."""
         self.read_count += 1
-        if row is not None and row.offset <= row.size <= size:
-            return read_run(path, json.loads(row.document), row.offset)
+        if row and row.inode == state.st_ino and row.offset <= row.size < state.st_size:
+            document = index.document(row.path)
+            if document:
+                return read_run(path, document, row.offset)
         return read_run(path)
 
-    def write(self, connection: Connection, changed: list[dict[str, Any]], gone: list[str]) -> None:
-        """Write what has changed, if anything has."""
-        from sqlalchemy import text
 
-        if changed:
-            insert = text("insert or replace into runs values (:path, :size, :mtime_ns, :offset, :document)")
-            connection.execute(insert, changed)
-        if gone:
-            connection.execute(text("delete from runs where path=:path"), [{"path": path} for path in gone])
+def find_run(root: str, word: str, *, newest: bool = False) -> RunView:
+    """Find a run by its id, PROJECT/ID, its name, the beginning of its id, or as `latest`.
 
-
-def remove_index(path: str) -> None:
-    """Remove an index that cannot be read."""
-    for suffix in ("", "-wal", "-shm"):
-        try:
-            os.unlink(path + suffix)
-        except OSError:
-            pass
-
-
-def find_run(root: str, word: str) -> RunView:
-    """Find a run by its id, by the beginning of it, by its name, or as `latest`.
-
-    Raises: NoSuchRunError, also where several answer.
+    Where several have the name there is no answer, or, if wanted, the newest of them.
+    Raises: NoSuchRunError.
     """
-    for project in folders(root):
-        path = os.path.join(project.path, word)
-        if word and os.sep not in word and os.path.isfile(os.path.join(path, "journal.jsonl")):
-            return read_run(path)[0]
-    views = Catalog(root).runs()
+    paths = [] if word == "latest" else with_id(root, word)
+    if len(paths) != 1:
+        paths = [view.path for view in matching(Catalog(root).runs(), root, word, newest=newest)]
+    if os.path.getsize(os.path.join(paths[0], JOURNAL)) <= SMALL_BYTES:
+        return read_run(paths[0])[0]
+    return Catalog(root).whole(paths[0])
+
+
+def with_id(root: str, word: str) -> list[str]:
+    """Return the folders of the runs with an id, or with PROJECT/ID."""
+    project, slash, run_id = word.rpartition("/")
+    return [
+        run.path
+        for folder in folders(root)
+        if not slash or folder.name == project_folder(project)
+        for run in folders(folder.path)
+        if run.name == run_id and os.path.lexists(os.path.join(run.path, JOURNAL))
+    ]
+
+
+def matching(views: list[RunView], root: str, word: str, *, newest: bool) -> list[RunView]:
+    """Return the one run that a word means. Raises: NoSuchRunError."""
     if not views:
         raise NoSuchRunError("there is no run yet", f"record one: runwrap COMMAND (looked in {root})")
     if word == "latest":
-        return views[0]
-    found = [view for view in views if view.name == word] or [
-        v for v in views if word and v.id.startswith(word)
-    ]
-    if len(found) == 1:
-        return found[0]
-    raise NoSuchRunError(*explain(word, found, views))
+        return views[:1]
+    called = [view for view in views if view.name == word]
+    found = (
+        [view for view in views if view.id == word]
+        or (called[:1] if newest else called)
+        or [view for view in views if word and view.id.startswith(word)]
+    )
+    if len(found) != 1:
+        raise NoSuchRunError(*explained(word, found, views))
+    return found
 
 
-def explain(word: str, found: list[RunView], views: list[RunView]) -> tuple[str, str]:
+def explained(word: str, found: list[RunView], views: list[RunView]) -> tuple[str, str]:
     """Say why a word names no run, or not one alone."""
     if found:
-        listed = ", ".join(f"{view.id} ({view.project})" for view in found[:MOST_NAMED])
-        return f"{word!r} names {len(found)} runs: {listed}", "use the id"
+        named = [f"{view.id} ({printable(view.project)}, {view.state})" for view in found[:MOST_NAMED]]
+        more = [f"and {len(found) - MOST_NAMED} more"] if len(found) > MOST_NAMED else []
+        alike = len({view.id for view in found}) < len(found)
+        return (
+            f"{word!r} names {len(found)} runs: {', '.join(named + more)}",
+            f"use {'PROJECT/ID' if alike else 'the id'}",
+        )
     import difflib
 
-    near = difflib.get_close_matches(word, [view.name for view in views], 3)
-    hint = f"did you mean {' or '.join(near)}?" if near else "list them: runwrap runs"
+    near = difflib.get_close_matches(word, [name for view in views for name in (view.name, view.id)], 3)
+    hint = f"did you mean {' or '.join(map(printable, near))}?" if near else "list them: runwrap runs"
     return f"no run is called {word!r}", hint
 
 
+def printable(name: str) -> str:
+    """Write a name so that it can do no harm in a message."""
+    return name if name.isprintable() else repr(name)
+
+
 def complete_runs(root: str, beginning: str) -> list[tuple[str, str]]:
-    """Return names of runs that begin so, with a word about each, newest first."""
-    return [
-        (view.name, f"{view.state}, {view.project}")
-        for view in Catalog(root).runs()
-        if view.name.startswith(beginning)
-    ][:100]
+    """Return names and ids of runs that begin so, with a word about each, newest first."""
+    found: dict[str, str] = {}
+    for view in Catalog(root).runs():
+        for word in (view.name, view.id):
+            if word.startswith(beginning) and (beginning or word == view.name):
+                found.setdefault(word, f"{view.state}, {view.project}")
+    return list(found.items())[:MOST_COMPLETED]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import _thread
+import errno
 import fcntl
 import os
+import stat
 import time
 
 from runwrap.errors import StoreError
@@ -25,19 +28,23 @@ class Journal:
     """Appends to a journal that other processes append to as well.
 
     Each append locks the file, so that seq stays without gaps or doubles, and is one write.
-    Not to be shared over a fork: a lock belongs to the open file. Raises: JournalError.
+    Threads may share it, processes may not: a lock belongs to the open file. Raises: JournalError.
     """
 
     def __init__(self, path: str) -> None:
         self.path = path
         self.seq = 0
         self.end = 0
+        self.lock = _thread.allocate_lock()
         try:
             # O_RDWR: the last seq is read from the tail.
             flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
             self.fd = os.open(path, flags, 0o600)
         except OSError as error:
             raise JournalError(f"cannot open {path}: {error.strerror}") from error
+        if not stat.S_ISREG(os.fstat(self.fd).st_mode):
+            self.close()
+            raise JournalError(f"cannot open {path}: it is no file")
 
     def append(self, kind: str, data: dict[str, object], time_s: float | None = None) -> int:
         """Append one record and return its seq."""
@@ -46,11 +53,12 @@ class Journal:
     def append_many(self, items: Iterable[tuple[str, dict[str, object], float]]) -> int:
         """Append records in one write and return the last seq."""
         try:
-            fcntl.flock(self.fd, fcntl.LOCK_EX)
-            try:
-                return self.append_locked(items)
-            finally:
-                fcntl.flock(self.fd, fcntl.LOCK_UN)
+            with self.lock:
+                fcntl.flock(self.fd, fcntl.LOCK_EX)
+                try:
+                    return self.append_locked(items)
+                finally:
+                    fcntl.flock(self.fd, fcntl.LOCK_UN)
         except OSError as error:
             raise JournalError(f"cannot write {self.path}: {error.strerror}") from error
 
@@ -61,12 +69,14 @@ class Journal:
         for kind, data, time_s in items:
             seq += 1
             lines.append(encode(Record(seq, time_s, kind, data)))
+            if len(lines[-1]) > LONGEST_LINE_BYTES:
+                raise OSError(errno.EMSGSIZE, f"a record of {len(lines[-1])} bytes is too large")
         text = b"".join(lines)
         size = os.write(self.fd, text)
         if size < len(text):
             # A full disk took a part: what was whole before stays, and nothing half is left.
             os.ftruncate(self.fd, self.end)
-            raise OSError(28, "No space left on device")
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         self.seq, self.end = seq, self.end + size
         return seq
 
@@ -75,13 +85,17 @@ class Journal:
         size = os.fstat(self.fd).st_size
         if size == self.end:
             return False
-        self.seq = last_seq(self.fd, size)
+        # What was lost at the end since is not counted again.
+        self.seq = max(self.seq, last_seq(self.fd, size))
         self.end = size
-        return os.pread(self.fd, 1, size - 1) != b"\n"
+        return size > 0 and os.pread(self.fd, 1, size - 1) != b"\n"
 
     def sync(self) -> None:
         """Bring the journal to the disk. Blocks: on the disk."""
-        os.fdatasync(self.fd)
+        try:
+            os.fdatasync(self.fd)
+        except OSError as error:
+            raise JournalError(f"cannot sync {self.path}: {error.strerror}") from error
 
     def close(self) -> None:
         """Close the file."""
@@ -90,17 +104,22 @@ class Journal:
 
 def last_seq(fd: int, size: int) -> int:
     """Find the seq of the last good line, reading backwards."""
-    rest = b""
+    rest: list[bytes] = []  # the pieces, last first, of a line that begins in a block before
     while size > 0:
         start = max(0, size - TAIL_BLOCK_BYTES)
-        lines = (os.pread(fd, size - start, start) + rest).split(b"\n")
-        # The first piece may go on in the block before.
-        rest = lines[0] if start and len(lines[0]) < LONGEST_LINE_BYTES else b""
-        for line in reversed(lines[1:] if start else lines):
-            if line:
-                try:
-                    return decode(line).seq
-                except BadLineError:
-                    continue
+        first, *lines = os.pread(fd, size - start, start).split(b"\n")
+        if lines:
+            lines[-1] += b"".join(reversed(rest))
+            rest = []
+        rest.append(first)
+        if start == 0:
+            lines.insert(0, b"".join(reversed(rest)))
+        for line in reversed(lines):
+            try:
+                return decode(line).seq
+            except BadLineError:
+                continue
+        if len(rest) * TAIL_BLOCK_BYTES > LONGEST_LINE_BYTES:
+            rest = []  # too long to be a record
         size = start
     return 0

@@ -6,6 +6,8 @@ import os
 
 # The 22nd field of /proc/PID/stat, counted from the one behind the name.
 STARTED = 19
+# Has ended, and its parent has not asked yet.
+DEAD = ("Z", "X")
 
 
 def boot_id() -> str | None:
@@ -22,11 +24,25 @@ def pid_namespace() -> str | None:
 
 
 def pid_started(pid: int) -> int | None:
-    """Return when a process started, in clock ticks since boot; None where there is none."""
+    """Return when a process started, in clock ticks since boot; None where there is none, or a dead one."""
     stat = read_text(f"/proc/{pid}/stat")
     # The name of the command stands in parentheses and may hold some itself.
     fields = stat.rpartition(")")[2].split() if stat else []
-    return int(fields[STARTED]) if len(fields) > STARTED else None
+    return int(fields[STARTED]) if len(fields) > STARTED and fields[0] not in DEAD else None
+
+
+def is_alive(pid: int, started: int | None) -> bool:
+    """Tell whether a process that started then is still there."""
+    found = pid_started(pid)
+    if found is not None:
+        return found == started
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return True  # somebody else's, and /proc is mounted so that it is hidden
+    except (OSError, OverflowError):
+        return False
+    return not os.path.exists(f"/proc/{pid}/stat")
 
 
 def read_text(path: str) -> str | None:

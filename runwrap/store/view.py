@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import time
 from typing import TYPE_CHECKING, Any
 
-from runwrap.store.liveness import boot_id, pid_namespace, pid_started
+from runwrap.record import LAST_TIME_S, clean, clean_text
+from runwrap.store.liveness import boot_id, is_alive, pid_namespace
 
 if TYPE_CHECKING:
     from runwrap.record import Record
@@ -13,7 +15,10 @@ if TYPE_CHECKING:
 Facts = dict[str, Any]
 RUN_KEYS = ("project", "name", "group", "job_type", "cwd", "host", "user", "mode")
 PROCESS_KEYS = ("host", "pid", "pid_started", "boot_id", "pid_namespace")
+# Records of these kinds tell nothing about a run as a whole.
+PASSED_OVER = ("output", "system")
 MOST_LISTED = 10_000
+LAST_PID = 2**31 - 1
 
 
 class RunView:
@@ -38,7 +43,7 @@ class RunView:
             "notes": "",
             "facts": {},
             "history": {},
-            "files": [],
+            "files": {},
             "notices": [],
             "bad_lines": 0,
             "last": 0.0,
@@ -54,63 +59,68 @@ class RunView:
     def apply(self, record: Record) -> None:
         """Take one more record in; one whose data is not as it should be changes nothing."""
         self.document["last"] = max(self.document["last"], record.time)
-        take = getattr(self, f"take_{record.kind}", None)
+        take = None if record.kind in PASSED_OVER else getattr(self, f"take_{record.kind}", None)
         if take:
             try:
-                take(record.data)
-            except (TypeError, KeyError, ValueError, AttributeError):
+                take(record.data if record.kind == "history" else clean(record.data))
+            except (TypeError, KeyError, ValueError):
                 self.document["bad_lines"] += 1
 
     def take_run(self, data: Facts) -> None:
         """Begin the run, or go on with it after an end."""
-        started_s = float(data["started"])
+        started_s = seconds(data["started"])
+        words = [str(word) for word in listed(data.get("argv", self.document["argv"]))]
         self.document |= {key: str(data[key]) for key in RUN_KEYS if data.get(key) is not None}
-        self.document["argv"] = [str(word) for word in data.get("argv") or self.document["argv"]]
-        self.document["started"] = started_s
+        self.document |= {"started": started_s, "argv": words, "exit": None}
         self.document["process"] = {key: data.get(key) for key in PROCESS_KEYS}
-        self.document["exit"] = None
 
     def take_exit(self, data: Facts) -> None:
         """End the run."""
-        self.document["exit"] = dict(data)
+        self.document["exit"] = data
 
     def take_config(self, data: Facts) -> None:
         """Merge values of the configuration, later ones over earlier ones."""
-        self.document["config"] |= dict(data["values"])
+        merge(self.document["config"], data["values"])
 
     def take_summary(self, data: Facts) -> None:
         """Merge values of the summary."""
-        self.document["summary"] |= dict(data["values"])
+        merge(self.document["summary"], data["values"])
 
     def take_history(self, data: Facts) -> None:
         """Count points of metrics, which are read elsewhere."""
-        for key in data["values"]:
-            self.document["history"].setdefault(key, {"count": 0})["count"] += 1
+        counts = self.document["history"]
+        for name in table(data["values"]):
+            key = clean_text(name)
+            if key in counts:
+                counts[key]["count"] += 1
+            else:
+                merge(counts, {key: {"count": 1}})
 
     def take_fact(self, data: Facts) -> None:
         """Keep what was found out about the run's surroundings."""
-        self.document["facts"][str(data["name"])] = data["value"]
+        merge(self.document["facts"], {text(data["name"]): data["value"]})
 
     def take_tag(self, data: Facts) -> None:
-        """Give tags and take them away."""
-        removed = data.get("remove", [])
+        """Take tags away and give them."""
+        removed = listed(data.get("remove", []))
         kept = [tag for tag in self.document["tags"] if tag not in removed]
-        self.document["tags"] = list(dict.fromkeys([*kept, *map(str, data.get("add", []))]))
+        added = [text(tag) for tag in listed(data.get("add", []))]
+        self.document["tags"] = list(dict.fromkeys(kept + added))[:MOST_LISTED]
 
     def take_note(self, data: Facts) -> None:
         """Replace the note."""
-        self.document["notes"] = str(data["text"])
+        self.document["notes"] = text(data["text"])
 
     def take_file(self, data: Facts) -> None:
         """List a file of the run, in place of an earlier one of that path."""
-        files = {file["path"]: file for file in self.document["files"]}
-        files[str(data["path"])] = {key: data.get(key) for key in ("path", "sha256", "size_bytes")}
-        self.document["files"] = list(files.values())[-MOST_LISTED:]
+        file = {key: data.get(key) for key in ("path", "sha256", "size_bytes")}
+        merge(self.document["files"], {text(data["path"]): file})
 
     def take_notice(self, data: Facts) -> None:
         """List what runwrap itself could not do."""
-        notice = {key: str(data.get(key, "")) for key in ("level", "part", "text")}
-        self.document["notices"] = [*self.document["notices"], notice][-MOST_LISTED:]
+        if len(self.document["notices"]) < MOST_LISTED:
+            notice = {key: text(data.get(key, "")) for key in ("level", "part", "text")}
+            self.document["notices"].append(notice)
 
     def decide(self) -> tuple[str, str]:
         """Return the state and its cause, by the exit record or by whether the wrapper still lives."""
@@ -131,34 +141,71 @@ class RunView:
 
     @property
     def duration_s(self) -> float | None:
-        """Return how long the script ran: to its end, or to the last that was heard of it."""
-        end = self.document["exit"] or {}
-        if isinstance(end.get("duration_s"), (int, float)):
-            return float(end["duration_s"])
-        return (
-            max(0.0, self.document["last"] - self.document["started"]) if self.document["started"] else None
-        )
+        """Return how long the script ran: to its end, to the last that was heard of it, or until now."""
+        if not self.document["started"]:
+            return None
+        try:
+            return seconds((self.document["exit"] or {})["duration_s"])
+        except (KeyError, TypeError, ValueError):
+            end_s = time.time() if self.state == "running" else self.document["last"]
+            return float(max(0.0, end_s - self.document["started"]))
 
     def to_json(self) -> Facts:
-        """Return what `runwrap show --json` prints."""
+        """Return what `runwrap show --json` prints, and in brief `runwrap runs --json`."""
         state, cause = self.decide()
-        hidden = ("process", "last", "bad_lines")
-        shown = {key: value for key, value in self.document.items() if key not in hidden}
-        return shown | {"state": state, "cause": cause, "duration_s": self.duration_s}
+        shown = {key: value for key, value in self.document.items() if key not in ("process", "last")}
+        shown |= {"state": state, "cause": cause, "duration_s": self.duration_s, "path": self.path}
+        return shown | ({"files": list(shown["files"].values())} if "files" in shown else {})
 
 
 def state_of_process(process: Facts) -> tuple[str, str]:
     """Decide about a run without an end, by pid, start time and boot id of its wrapper."""
     if not process:
-        return "crashed", "it never began"
-    host, here = process.get("host"), os.uname().nodename
-    if host != here:
-        return "running", f"on {host}"
-    if process.get("boot_id") != boot_id():
-        return "crashed", "the machine restarted"
-    if process.get("pid_namespace") != pid_namespace():
+        return "crashed", "its first record is damaged"
+    if process["host"] != os.uname().nodename:
+        return "running", f"on {process['host']}"
+    if process["pid_namespace"] != pid_namespace():
         return "running", "in another container"
-    pid = process.get("pid")
-    if isinstance(pid, int) and pid_started(pid) == process.get("pid_started") is not None:
+    if process["boot_id"] != boot_id():
+        return "crashed", "the machine restarted"
+    pid = process["pid"]
+    if type(pid) is int and 0 < pid <= LAST_PID and is_alive(pid, process["pid_started"]):
         return "running", ""
     return "crashed", "runwrap was killed"
+
+
+def merge(into: Facts, values: object) -> None:
+    """Take values over by their keys, up to what a reader's memory is good for. Raises: TypeError."""
+    for key, value in table(values).items():
+        if key in into or len(into) < MOST_LISTED:
+            into[key] = value
+
+
+def table(value: object) -> Facts:
+    """Return a value that is a table. Raises: TypeError, where it is none."""
+    if not isinstance(value, dict):
+        raise TypeError(value)
+    return value
+
+
+def listed(value: object) -> list[Any]:
+    """Return a value that is a list. Raises: TypeError, where it is none."""
+    if not isinstance(value, list):
+        raise TypeError(value)
+    return value
+
+
+def text(value: object) -> str:
+    """Return a value that is text. Raises: TypeError, where it is none."""
+    if not isinstance(value, str):
+        raise TypeError(value)
+    return value
+
+
+def seconds(value: object) -> float:
+    """Return a value that is a time or a duration. Raises: TypeError, ValueError."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(value)
+    if not 0 <= value < LAST_TIME_S:
+        raise ValueError(value)
+    return float(value)

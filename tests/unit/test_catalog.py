@@ -168,7 +168,7 @@ def test_runs_are_found_by_id_prefix_name_and_latest(tmp_path: Path) -> None:
         "abd2",
         "abd2",
     ]
-    with pytest.raises(NoSuchRunError, match=r"names 2 runs: abd2 \(q\), abc1 \(p\)"):
+    with pytest.raises(NoSuchRunError, match=r"names 2 runs: abd2 \(q, running\), abc1 \(p, running\)"):
         find_run(root, "ab")
     with pytest.raises(NoSuchRunError) as caught:
         find_run(root, "name-abd")

@@ -85,7 +85,7 @@ def test_followed_or_replayed_the_bytes_are_the_exact_ones(
     assert logs_on_terminal(environ, *how, run, "--stdout") == BYTES + b"\xff\0end"
 
 
-def test_a_running_run_is_followed_until_it_ends(tmp_path: Path, environ: dict[str, str]) -> None:
+def test_a_running_run_is_followed_until_it_ends(environ: dict[str, str]) -> None:
     pipe = subprocess.PIPE
     script = "echo one; read x; echo two"
     with subprocess.Popen([COMMAND, "sh", "-c", script], env=environ, stdin=pipe, stdout=pipe) as process:
