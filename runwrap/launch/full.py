@@ -151,6 +151,8 @@ class FullSession:
         is_group_signal = number != _signal.SIGCHLD and keeper.is_group_signal(number)
         if number == _signal.SIGWINCH:
             self.follow_size()
+            if not signals.is_from_terminal(info):
+                self.shim.signal(number, whole_group=is_group_signal)
         elif number == _signal.SIGCHLD:
             pass
         elif not signals.is_from_terminal(info):

@@ -32,10 +32,9 @@ FATAL = frozenset({_signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP, _signal.SIGQ
 class HybridSession:
     """A script in our own process group, with a pipe or an inner terminal for each output stream."""
 
-    mode = "hybrid"
-
     def __init__(self, command: Command, wires: list[Wire], console: Console) -> None:
         self.command = command
+        self.mode = "pty" if any(wire.kind == "line" for wire in wires) else "hybrid"
         self.script = 0
         self.ends: dict[int, int] = {}
         self.mirrors: list[Mirror] = []
@@ -142,12 +141,11 @@ class HybridSession:
             return
         # Asked in any case: the keeper's copy is to be taken, lest it answer for a later one.
         has_its_own = keeper.is_group_signal(number)
-        if number == _signal.SIGWINCH:
-            # It may have asked for the size before we could copy it.
-            has_its_own = not self.mirrors
-            for mirror in self.mirrors:
-                mirror.follow_size()
-        if not has_its_own and (number == _signal.SIGWINCH or not signals.is_from_terminal(info)):
+        is_resize = number == _signal.SIGWINCH and bool(self.mirrors)
+        for mirror in self.mirrors if is_resize else ():
+            mirror.follow_size()
+        # A resized script may have asked for the size before we could copy it.
+        if is_resize or not (has_its_own or signals.is_from_terminal(info)):
             os.kill(self.script, number)
 
     def close(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 from typing import TYPE_CHECKING, Any
 
 from runwrap.errors import NoSuchRunError
@@ -29,10 +30,18 @@ def journals(root: str) -> Iterator[tuple[str, os.stat_result]]:
     """Yield every run folder, as its place under the root, with the state of its journal."""
     for project in folders(root):
         for run in folders(project.path):
-            try:
-                yield f"{project.name}/{run.name}", os.stat(f"{run.path}/{JOURNAL}", follow_symlinks=False)
-            except OSError:
-                continue
+            state = journal_state(run.path)
+            if state:
+                yield f"{project.name}/{run.name}", state
+
+
+def journal_state(run_path: str) -> os.stat_result | None:
+    """Return the state of a run's journal; none where it has none, as what is no run."""
+    try:
+        state = os.stat(os.path.join(run_path, JOURNAL), follow_symlinks=False)
+    except OSError:
+        return None
+    return state if stat.S_ISREG(state.st_mode) else None
 
 
 def folders(path: str) -> list[os.DirEntry[str]]:
@@ -129,8 +138,8 @@ class Catalog:
                 views.append(RunView(path, document))
                 continue
             view, offset = self.catch_up(path, row, state, index)
-            views.append(view)
             brief = {key: value for key, value in view.document.items() if key not in IN_FULL_ONLY}
+            views.append(RunView(path, brief))
             texts = {"brief": sealed(brief), "document": sealed(view.document)}
             changed.append({"path": place, "offset": offset, **found, **texts})
         if changed or rows:
@@ -169,7 +178,7 @@ def with_id(root: str, word: str) -> list[str]:
         for folder in folders(root)
         if not slash or folder.name == project_folder(project)
         for run in folders(folder.path)
-        if run.name == run_id and os.path.lexists(os.path.join(run.path, JOURNAL))
+        if run.name == run_id and journal_state(run.path)
     ]
 
 

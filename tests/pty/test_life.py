@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -78,10 +79,16 @@ def shell(desk: Desk, line: str, **options) -> subprocess.CompletedProcess[bytes
     )
 
 
-def start(desk: Desk, *argv: str, **options) -> subprocess.Popen[bytes]:
-    """Start a command under the wrapper in a process group of its own."""
+@contextlib.contextmanager
+def start(desk: Desk, *argv: str, **options) -> Iterator[subprocess.Popen[bytes]]:
+    """Start a command under the wrapper in a process group of its own; in the end nothing of it is left."""
     defaults = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "start_new_session": True}
-    return subprocess.Popen([*desk.wrapper, *argv], cwd=desk.folder, env=desk.environ, **defaults | options)
+    argv = (*desk.wrapper, *argv)
+    with subprocess.Popen(argv, cwd=desk.folder, env=desk.environ, **defaults | options) as process:
+        try:
+            yield process
+        finally:
+            desk.sweep()
 
 
 @pytest.mark.parametrize("name", FORWARDED)
@@ -307,10 +314,10 @@ def test_nohup_survives_the_end_of_its_terminal(desk: Desk) -> None:
 
 
 def test_closed_terminal_hangs_the_command_up(desk: Desk) -> None:
-    with Terminal(desk, ["sh", "-c", "$W $P slow.py SIGHUP"]) as terminal:
-        desk.told("up")
+    with Terminal(desk, ["sh", "-c", "$W $P counter.py a SIGHUP"]) as terminal:
+        desk.told("a")
         terminal.hang_up()
-        assert desk.told("saved") == "1"
+        assert desk.told("a.count").split()[0] == "SIGHUP"
         wait_until(lambda: not desk.pids(), "no process is left")
 
 
@@ -332,7 +339,7 @@ def test_timeout_works_on_either_side(desk: Desk, line: str) -> None:
 
 
 def test_timeout_that_kills_leaves_nothing(desk: Desk) -> None:
-    assert shell(desk, "timeout -s KILL 0.6 $W sleep 100").returncode == 137
+    assert shell(desk, "timeout -s KILL 0.6 $W sleep 100; exit $?").returncode == 137
     wait_until(lambda: not desk.pids(), "no process is left")
 
 
@@ -389,7 +396,7 @@ def test_nothing_is_left_over(desk: Desk, command: str, on_terminal: bool) -> No
 
 def test_children_of_the_caller_are_no_business_of_ours(desk: Desk) -> None:
     # An exec'd wrapper has children that it did not start.
-    assert shell(desk, "sleep 100 & echo; exec $W sh -c 'exit 5' >/dev/null").returncode == 5
+    assert shell(desk, "sleep 100 >&- 2>&- & echo; exec $W sh -c 'exit 5' >/dev/null").returncode == 5
     assert shell(desk, "exec $W sh -c 'cat; exit 6' < <(echo x; sleep 0.2)").returncode == 6
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -14,9 +14,6 @@ from runwrap.store.catalog import Catalog, complete_runs, find_run
 from runwrap.store.journal import Journal
 from runwrap.store.liveness import boot_id, pid_namespace, pid_started
 from runwrap.store.removal import RunningError, remove_run
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 ENDED = {"status": 0, "signal": None, "cause": "exited 0", "duration_s": 2.0}
 
@@ -60,7 +57,8 @@ def test_runs_are_listed_newest_first_with_what_their_records_say(tmp_path: Path
     make_run(tmp_path, "b", started=2.0)
     newer, older = Catalog(str(tmp_path)).runs()
     assert (newer.id, older.id) == ("b", "a")
-    shown = older.to_json()
+    assert older.to_json()["config"] == {"lr": 0.2, "deep": {"x": 1}}
+    shown = find_run(str(tmp_path), "a").to_json()
     assert shown["config"] == {"lr": 0.2, "deep": {"x": 1}}
     assert shown["tags"] == ["two", "three"]
     assert shown["notes"] == "second"
@@ -175,16 +173,44 @@ def test_runs_are_found_by_id_prefix_name_and_latest(tmp_path: Path) -> None:
     assert "name-abd2" in caught.value.hint
 
 
-@pytest.mark.parametrize("word", ["", "../p/abc1", "p/abc1", ".", "..", "\0"])
+@pytest.mark.parametrize("word", ["", "../p/abc1", "../root/p/abc1", ".", "..", "\0"])
 def test_no_word_leads_out_of_the_root(tmp_path: Path, word: str) -> None:
     make_run(tmp_path / "root", "abc1")
     with pytest.raises(NoSuchRunError):
         find_run(str(tmp_path / "root"), word)
 
 
-def test_names_are_completed(tmp_path: Path) -> None:
+def test_one_id_in_two_projects_is_told_apart_by_the_project(tmp_path: Path) -> None:
+    make_run(tmp_path, "best", project="p")
+    make_run(tmp_path, "best", project="q")
+    with pytest.raises(NoSuchRunError, match="2 runs") as caught:
+        find_run(str(tmp_path), "best")
+    assert caught.value.hint == "use PROJECT/ID"
+    assert find_run(str(tmp_path), "q/best").project == "q"
+
+
+def test_of_several_runs_of_one_name_the_newest_is_found_only_where_that_is_wanted(tmp_path: Path) -> None:
+    make_run(tmp_path, "older", started=1.0, name="nightly")
+    make_run(tmp_path, "newer", started=2.0, name="nightly")
+    assert find_run(str(tmp_path), "nightly", newest=True).id == "newer"
+    with pytest.raises(NoSuchRunError, match="2 runs"):
+        find_run(str(tmp_path), "nightly")
+
+
+def test_names_in_errors_do_no_harm(tmp_path: Path) -> None:
+    for number in range(2):
+        make_run(tmp_path, f"a{number}", name="evil\x1b[2J", project="p", started=float(number))
+    for word in ("evil\x1b[2J", "evil"):
+        with pytest.raises(NoSuchRunError) as caught:
+            find_run(str(tmp_path), word)
+        assert (str(caught.value) + caught.value.hint).isprintable()
+
+
+def test_names_and_ids_are_completed(tmp_path: Path) -> None:
     make_run(tmp_path, "a")
     assert complete_runs(str(tmp_path), "name-") == [("name-a", "running, p")]
+    assert complete_runs(str(tmp_path), "a") == [("a", "running, p")]
+    assert complete_runs(str(tmp_path), "") == [("name-a", "running, p")]
     assert complete_runs(str(tmp_path), "other") == []
 
 
@@ -195,6 +221,87 @@ def test_records_of_the_wrong_shape_are_counted_and_change_nothing(tmp_path: Pat
     view = Catalog(str(tmp_path)).runs()[0]
     assert view.name == "name-a"
     assert view.bad_lines > 0
+
+
+@pytest.mark.parametrize("change", ["replaced", "edited", "cut"])
+def test_a_journal_that_is_another_one_now_is_read_from_its_start(tmp_path: Path, change: str) -> None:
+    journal = make_run(tmp_path, "a")
+    journal.append("note", {"text": "first"})
+    assert Catalog(str(tmp_path)).runs()[0].notes == "first"
+    path = Path(journal.path)
+    lines = path.read_bytes().splitlines(keepends=True)
+    if change == "replaced":
+        (tmp_path / "other").write_bytes(lines[0])
+        other = Journal(str(tmp_path / "other"))
+        other.append("note", {"text": "second " * 100})
+        Path(other.path).rename(path)
+    elif change == "edited":
+        path.write_bytes(lines[0] + lines[1].replace(b"first", b"furst"))
+    else:
+        path.write_bytes(lines[0])
+    notes = Catalog(str(tmp_path)).runs()[0].notes
+    assert notes == {"replaced": "second " * 100, "edited": "", "cut": ""}[change]
+
+
+def test_a_long_journal_is_read_on_from_where_the_index_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = make_run(tmp_path, "a")
+    points = [("history", {"values": {"loss": 1.0}, "step": step}, 1.0) for step in range(1000)]
+    journal.append_many(points)
+    journal.append("file", {"path": "model.pt", "sha256": "0", "size_bytes": 1})
+    monkeypatch.setattr("runwrap.store.catalog.SMALL_BYTES", 1000)
+    before = find_run(str(tmp_path), "a").to_json()
+    journal.append_many(points)
+    after = find_run(str(tmp_path), "a").to_json()
+    assert (before["history"], after["history"]) == ({"loss": {"count": 1000}}, {"loss": {"count": 2000}})
+    assert after["files"] == [{"path": "model.pt", "sha256": "0", "size_bytes": 1}]
+    catalog = Catalog(str(tmp_path))
+    assert catalog.whole(str(tmp_path / "p" / "a")).history == {"loss": {"count": 2000}}
+    assert catalog.read_count == 0
+
+
+def test_what_is_no_run_folder_is_passed_over(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    make_run(root, "a")
+    make_run(tmp_path / "elsewhere", "outside")
+    (root / "p" / "link").symlink_to(tmp_path / "elsewhere" / "p" / "outside")
+    (root / "linked").symlink_to(tmp_path / "elsewhere" / "p")
+    (root / "p" / "empty").mkdir()
+    (root / "p" / "odd" / "journal.jsonl").mkdir(parents=True)
+    (root / "p" / "file").touch()
+    os.mkdir(os.fsencode(root / "p") + b"/\xff")
+    make_run(root, ".deleted-x")
+    assert [view.id for view in Catalog(str(root)).runs()] == ["a"]
+    for word in ("link", "outside", "empty", "odd", ".deleted-x"):
+        with pytest.raises(NoSuchRunError):
+            find_run(str(root), word)
+
+
+def test_a_process_that_ended_and_was_not_asked_about_yet_is_dead(tmp_path: Path) -> None:
+    child = subprocess.Popen(["sleep", "100"])
+    make_run(tmp_path, "a", **process(child.pid))
+    child.kill()
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    assert find_run(str(tmp_path), "a").decide() == ("crashed", "runwrap was killed")
+    child.wait()
+
+
+def test_a_run_without_a_whole_first_record_is_listed_all_the_same(tmp_path: Path) -> None:
+    journal = make_run(tmp_path, "a")
+    journal.append("note", {"text": "still here"})
+    path = Path(journal.path)
+    path.write_bytes(path.read_bytes().replace(b'"kind":"run"', b'"kind":"rum"', 1))
+    view = Catalog(str(tmp_path)).runs()[0]
+    assert (view.name, view.project, view.notes, view.bad_lines) == ("a", "p", "still here", 1)
+    assert view.decide() == ("crashed", "its first record is damaged")
+
+
+def test_what_is_left_of_a_removal_cut_short_goes_with_the_next(tmp_path: Path) -> None:
+    make_run(tmp_path, ".deleted-a")
+    make_run(tmp_path, "b").append("exit", ENDED)
+    remove_run(find_run(str(tmp_path), "b"))
+    assert list((tmp_path / "p").iterdir()) == []
 
 
 def test_a_running_run_is_not_removed_and_an_ended_one_wholly(tmp_path: Path) -> None:
