@@ -59,8 +59,7 @@ class FullSession:
         self.slave_name = os.ttyname(self.slave)
         self.started_modes = self.terminal.saved
         self.streams = [Stream("both", self.master, STDOUT, console, terminal=True, packet=False)]
-        self.main_thread = _thread.get_ident()
-        self.pumps = Pumps(self.streams, self.wake)
+        self.pumps = Pumps(self.streams, signals.poke)
         self.shim: Shim
         self.raw_modes = b""
         self.foreground = False
@@ -72,10 +71,6 @@ class FullSession:
         self.size = size_of(self.slave)
         self.reports: list[list[bytes]] = []
         self.outcome: Outcome | None = None
-
-    def wake(self) -> None:
-        """Wake the main thread, from any other."""
-        signals.poke(self.main_thread)
 
     def script_ends(self) -> list[int]:
         """List the descriptors that only the script is to hold."""
@@ -130,10 +125,10 @@ class FullSession:
         """Collect what the shim reports. Blocks: until it has gone. Threads: one of its own."""
         while reports := self.shim.read_reports():
             self.reports.extend(reports)
-            self.wake()
+            signals.poke()
         # Where the shim itself was killed, its session and the script go with it.
         self.reports.append([b"ended", b"%d" % _signal.SIGKILL, b"0", b"0", b"0"])
-        self.wake()
+        signals.poke()
 
     def hear(self, report: list[bytes], keeper: Keeper) -> None:
         """Act on one report of the shim."""
@@ -239,7 +234,7 @@ class FullSession:
         """
         self.keys = keys
         while self.keys:
-            self.wake()
+            signals.poke()
             self.keys_taken.acquire()
             if self.keys and select.select([stop_fd], [self.master], [])[0]:
                 return

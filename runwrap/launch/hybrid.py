@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import _signal
-import _thread
 import os
 
 from runwrap.launch import signals
@@ -41,7 +40,6 @@ class HybridSession:
         self.outcome: Outcome | None = None
         self.dropped: set[int] = set()
         self.streams = [self.open(wire, console) for wire in wires]
-        self.main_thread = _thread.get_ident()
         self.pumps: Pumps
 
     def open(self, wire: Wire, console: Console) -> Stream:
@@ -82,7 +80,7 @@ class HybridSession:
         # What comes after the start of the script need not be loaded before it.
         from runwrap.launch.pump import Pumps
 
-        self.pumps = Pumps(self.streams, lambda: signals.poke(self.main_thread))
+        self.pumps = Pumps(self.streams, signals.poke)
         self.pumps.start(guard)
         while self.outcome is None or not self.pumps.all_done():
             info = signals.wait(None)

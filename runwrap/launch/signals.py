@@ -41,9 +41,12 @@ def wait(timeout_s: float | None) -> Any:
     return _signal.sigtimedwait(ALL, timeout_s)
 
 
-def poke(main_thread: int) -> None:
-    """Wake the main thread out of `wait`."""
-    _signal.pthread_kill(main_thread, POKE)
+def poke() -> None:
+    """Wake the main thread out of `wait`, after every other signal that is there.
+
+    Sent to the process: what is sent to a thread would be taken before all that is sent to the process.
+    """
+    os.kill(os.getpid(), POKE)
 
 
 def is_poke(info: Any) -> bool:

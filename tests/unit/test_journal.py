@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -168,3 +169,67 @@ def test_a_full_disk_leaves_whole_lines_only(tmp_path: Path, monkeypatch: pytest
     journal.append("note", {"text": "c"})
     lines = Path(journal.path).read_bytes().splitlines()
     assert [decode(line).seq for line in lines] == [1, 2]
+
+
+def test_threads_share_a_journal(tmp_path: Path) -> None:
+    journal = Journal(str(tmp_path / "journal.jsonl"))
+
+    def write() -> None:
+        for _ in range(200):
+            journal.append("note", {"text": "x"})
+
+    threads = [threading.Thread(target=write) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [record.seq for record in read_records(journal.path)] == list(range(1, 801))
+
+
+def test_a_record_that_no_reader_would_take_is_not_written(tmp_path: Path) -> None:
+    journal = Journal(str(tmp_path / "journal.jsonl"))
+    with pytest.raises(JournalError, match="too large"):
+        journal.append_many([("note", {"text": "a"}, 1.0), ("note", {"text": "x" * (17 << 20)}, 1.0)])
+    assert journal.append("note", {"text": "b"}) == 1
+    assert [record.data["text"] for record in read_records(journal.path)] == ["b"]
+
+
+def test_the_seq_is_found_behind_a_line_without_end(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    path.write_bytes(encode(Record(7, 1.0, "note", {"text": "a"})))
+    with path.open("ab") as file:
+        file.truncate(1 << 30)  # a gigabyte of NUL bytes that takes no room
+    code = "import re, sys; from runwrap.store.journal import Journal; "
+    code += "print(Journal(sys.argv[1]).append('note', {})); "
+    code += "print(*re.findall(r'VmHWM:\\s+(\\d+)', open('/proc/self/status').read()))"
+    words = [sys.executable, "-c", code, str(path)]
+    seq, memory_kb = subprocess.run(words, capture_output=True, check=True, text=True).stdout.split()
+    assert int(seq) == 8
+    assert int(memory_kb) < 100_000
+    reader = JournalReader(str(path))
+    assert [record.seq for record in reader.records()] == [7, 8]
+    assert reader.bad_lines == 1
+
+
+def test_a_journal_that_was_cut_to_nothing_goes_on(tmp_path: Path) -> None:
+    journal = Journal(str(tmp_path / "journal.jsonl"))
+    journal.append("note", {"text": "a"})
+    os.truncate(journal.path, 0)
+    assert journal.append("note", {"text": "b"}) == 2
+    assert [record.data["text"] for record in read_records(journal.path)] == ["b"]
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/etc/passwd")])
+def test_what_is_no_file_is_not_appended_to(tmp_path: Path, make) -> None:
+    path = tmp_path / "journal.jsonl"
+    make(path)
+    with pytest.raises(JournalError):
+        Journal(str(path))
+
+
+def test_only_the_wanted_kinds_are_read(tmp_path: Path) -> None:
+    journal = Journal(str(tmp_path / "journal.jsonl"))
+    for kind in ("run", "output", "history", "output"):
+        journal.append(kind, {"nested": {"kind": "exit"}})
+    assert [r.kind for r in JournalReader(journal.path, kinds=("output",)).records()] == ["output", "output"]
+    assert list(JournalReader(journal.path, kinds=("exit",)).records()) == []

@@ -6,12 +6,16 @@ import json
 import math
 import string
 import zlib
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from runwrap.record import BadLineError, Record, decode, encode, new_run_id, new_run_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 numbers = st.integers() | st.floats(allow_nan=False, allow_infinity=False)
 texts = st.text(st.characters(exclude_categories=["Cs"]))
@@ -110,3 +114,59 @@ def test_names_are_two_words_and_a_number() -> None:
     assert adjective.isalpha()
     assert noun.isalpha()
     assert number.isdigit()
+
+
+def test_an_integer_of_any_size_comes_through() -> None:
+    most = 2**2047 - 1
+    assert decode(encode(Record(1, 2.0, "x", {"a": most, "b": -most}))).data == {"a": most, "b": -most}
+    assert decode(encode(Record(1, 2.0, "x", {"a": 10**9000}))).data == {"a": hex(10**9000)}
+
+
+@pytest.mark.parametrize("make", [lambda inner: [inner], lambda inner: {"k": inner}, lambda inner: (inner,)])
+def test_what_is_nested_without_end_is_cut_off(make: Callable[[object], object]) -> None:
+    value: object = 1
+    for _ in range(50_000):
+        value = make(value)
+    line = encode(Record(1, 2.0, "x", {"deep": value}))
+    assert b'"..."' in line
+    assert encode(decode(line)) == line
+
+
+def test_numbers_beyond_a_float_in_a_foreign_line_are_words_again_when_written() -> None:
+    head = b'{"seq":1,"time":2.0,"kind":"x","data":{"a":1e999,"b":"\\ud800"}'
+    record = decode(head + b',"c":"%08x"}' % zlib.crc32(head))
+    assert decode(encode(record)).data == {"a": "Infinity", "b": "\ufffd"}
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text() | st.binary(max_size=5),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text() | st.integers(), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(st.dictionaries(st.text(), anything, max_size=4))
+def test_whatever_is_written_is_read_and_written_alike(data: dict[str, object]) -> None:
+    line = encode(Record(1, 2.0, "x", data))
+    assert encode(decode(line)) == line
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"seq":0,"time":1,"kind":"x","data":{}}',
+        b'{"seq":true,"time":1,"kind":"x","data":{}}',
+        b'{"seq":9223372036854775808,"time":1,"kind":"x","data":{}}',
+        b'{"seq":1,"time":1e999,"kind":"x","data":{}}',
+        b'{"seq":1,"time":-1,"kind":"x","data":{}}',
+        b'{"seq":1,"time":253402300800,"kind":"x","data":{}}',
+        b'{"seq":1,"time":1,"kind":1,"data":{}}',
+        b'{"seq":1,"time":1,"kind":"x","data":[]}',
+        b'{"seq":1,"time":1,"kind":"x"}',
+        b'{"seq":1,"time":1,"kind":"x","data":{}}}',
+        b'{"seq":1,"time":1,"kind":"\xff","data":{}}',
+    ],
+)
+def test_what_no_record_can_say_is_refused(body: bytes) -> None:
+    with pytest.raises(BadLineError):
+        decode(body[:-1] + b',"c":"%08x"}' % zlib.crc32(body[:-1]))
