@@ -32,9 +32,10 @@ def data_folder() -> str:
 def complete(incomplete: str) -> list[tuple[str, str]]:
     """Complete the name of a run in a shell."""
     try:
-        return [(visible(name), visible(about)) for name, about in complete_runs(data_folder(), incomplete)]
+        found = complete_runs(data_folder(), incomplete)
     except (RunwrapError, OSError, ValueError):
         return []  # a shell that waits for a completion is no place for an error
+    return [(name, visible(about)) for name, about in found if name.isprintable()]
 
 
 RUN = typer.Argument(

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import os
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 STDIN, STDOUT, STDERR = 0, 1, 2
 
 
@@ -34,6 +38,14 @@ def fill_closed() -> frozenset[int]:
             # The lowest free number is this one, as those below it are filled.
             os.open(os.devnull, os.O_RDWR)
     return frozenset(closed)
+
+
+def close_for_reader(ends: Iterable[int]) -> None:
+    """Let go of standard descriptors, so that who reads there sees the end; nothing else lands on them."""
+    for fd in ends:
+        null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+        os.dup2(null, fd, inheritable=False)
+        os.close(null)
 
 
 def close_inherited() -> None:

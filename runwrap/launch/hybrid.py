@@ -6,6 +6,7 @@ import _signal
 import os
 
 from runwrap.launch import signals
+from runwrap.launch.descriptors import close_for_reader
 from runwrap.launch.relay import Stream, make_pipe
 from runwrap.launch.spawn import exec_script, fork
 
@@ -33,6 +34,7 @@ class HybridSession:
 
     def __init__(self, command: Command, wires: list[Wire], console: Console) -> None:
         self.command = command
+        self.wires = wires
         self.mode = "pty" if any(wire.kind == "line" for wire in wires) else "hybrid"
         self.script = 0
         self.ends: dict[int, int] = {}
@@ -96,13 +98,20 @@ class HybridSession:
         if info.si_signo == _signal.SIGCHLD:
             self.outcome = self.outcome or self.look_at_script(keeper)
         elif signals.is_poke(info):
-            for place in set(self.pumps.lost()) - self.dropped:
-                self.dropped.add(place)
-                keeper.drop_stream(place)
+            self.drop_ended(keeper)
         elif self.outcome is None:
             self.deliver(info, keeper)
         elif info.si_signo in signals.STOPS:
             signals.stop_self(info.si_signo, whole_group=False)
+
+    def drop_ended(self, keeper: Keeper) -> None:
+        """Close both ways what the script has closed, or what nobody reads any more."""
+        for place in set(self.pumps.ended()) - self.dropped:
+            self.dropped.add(place)
+            wire = self.wires[place]
+            ends = wire.serves if wire.kind == "pipe" and self.outcome is None else ()
+            keeper.drop_stream(place, ends)
+            close_for_reader(ends)
 
     def look_at_script(self, keeper: Keeper) -> Outcome | None:
         """Find out whether the script has stopped, which we follow, or has ended."""

@@ -10,7 +10,7 @@ import _signal
 import os
 
 from runwrap.launch import signals
-from runwrap.launch.descriptors import close_inherited
+from runwrap.launch.descriptors import close_for_reader, close_inherited
 from runwrap.launch.spawn import fork
 
 TYPE_CHECKING = False
@@ -53,9 +53,9 @@ class Keeper:
         """Ask whether a signal that the wrapper got was sent to the whole group."""
         return self.ask(b"signal %d" % signal_number) == b"y"
 
-    def drop_stream(self, index: int) -> None:
-        """Have a stream closed whose reader has gone. Blocks: until it is."""
-        self.ask(b"drop %d" % index)
+    def drop_stream(self, index: int, ends: tuple[int, ...]) -> None:
+        """Have a stream closed, and our ends of where it went. Blocks: until it is."""
+        self.ask(b" ".join([b"drop", *(b"%d" % number for number in (index, *ends))]))
 
     def leave(self, *, relay_late: bool) -> None:
         """End the keeper, or leave it to relay what comes late."""
@@ -119,7 +119,9 @@ class KeeperProcess:
         elif word == b"signal":
             os.write(answers, b"y" if signals.take(int(value), GROUP_SIGNAL_WAIT_S) else b"n")
         elif word == b"drop":
-            self.close(self.all_streams[int(value)])
+            place, *ends = (int(number) for number in value.split())
+            self.close(self.all_streams[place])
+            close_for_reader(ends)
             os.write(answers, b".")
 
     def close(self, stream: Stream) -> None:

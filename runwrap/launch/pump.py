@@ -96,6 +96,6 @@ class Pumps:
         """Tell whether somebody still holds a stream open."""
         return any(not pump.ended for pump in self.pumps)
 
-    def lost(self) -> list[int]:
-        """Return the places of the streams whose readers have gone."""
-        return [place for place, pump in enumerate(self.pumps) if pump.stream.sink_error]
+    def ended(self) -> list[int]:
+        """Return the places of the streams that are at their end, or whose readers have gone."""
+        return [place for place, pump in enumerate(self.pumps) if pump.ended]

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 COLLECTOR_WAIT_S = 1.0
 OURS_ALONE = (b"RUNWRAP_ID", b"RUNWRAP_NAME", b"RUNWRAP_RESUME")
 SYNC_WAIT_S = 10.0
+FLUSH_WAIT_S = 10.0
 
 
 def launch(arguments: list[str]) -> int:
@@ -124,6 +125,8 @@ class Launch:
         self.folder = folder
         self.command = command
         self.guard = Guard()
+        self.flushed = _thread.allocate_lock()
+        self.flushed.acquire()
         self.synced = _thread.allocate_lock()
         self.synced.acquire()
         self.console = Console(folder.output_path)
@@ -210,11 +213,17 @@ class Launch:
         """Start the thread that records which bytes came when."""
         journal = self.folder.journal
         work = lambda: self.console.flush_forever(journal.append_many, journal.sync)  # noqa: E731  # two lines
-        _thread.start_new_thread(self.guard, ("journal", work))
+
+        def flush() -> None:
+            self.guard("journal", work)
+            self.flushed.release()
+
+        _thread.start_new_thread(flush, ())
 
     def finish(self, outcome: Outcome, keeper: Keeper, failure: bytes) -> None:
         """Record the end of the run."""
         self.console.close()
+        self.flushed.acquire(timeout=FLUSH_WAIT_S)
         for stream in self.session.streams:
             if stream.sink_error and not isinstance(stream.sink_error, BrokenPipeError):
                 self.guard.note("warning", "output", f"{stream.name}: {stream.sink_error.strerror}")

@@ -67,8 +67,11 @@ class Settler:
 
     def at_rest(self) -> bool:
         """Tell whether plain text that comes now is shown as it is."""
-        busy = self.screen is not None or self.styles or self.on_other_screen or self.before_other_screen
-        return not busy and not UNUSUAL.search(self.rest)
+        return self.is_calm() and not UNUSUAL.search(self.rest)
+
+    def is_calm(self) -> bool:
+        """Tell whether nothing that came before bears on a line that begins now."""
+        return self.screen is None and not self.styles and not self.on_other_screen
 
     def take_plain(self, text: str) -> None:
         """Take text without control characters."""
@@ -107,7 +110,11 @@ class Settler:
     def take_lines(self, block: str) -> None:
         """Take whole lines, without the last newline."""
         for line in block.split("\n"):
-            self.take_line(line)
+            if self.is_calm() and not UNUSUAL.search(line):
+                self.held.append(line)
+            else:
+                self.take_line(line)
+        self.show_held(ROWS)
 
     def take_line(self, line: str) -> None:
         """Take one line."""
