@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 # A shell's `fg` sends no SIGCONT to a job that runs already.
 BACKGROUND_POLL_S = 0.2
 QUIET_WAIT_S = 0.1
+# The kernel hands a key over to the inner terminal in its own time.
+KEY_SETTLES_S = 0.1
 TERMINAL_STOPS = (_signal.SIGTTIN, _signal.SIGTTOU)
 FATAL = frozenset({_signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP, _signal.SIGQUIT})
 
@@ -63,6 +65,7 @@ class FullSession:
         self.shim: Shim
         self.raw_modes = b""
         self.foreground = False
+        self.settled_s = 0.0
         self.keyboard: Keyboard | None = None
         self.keyboard_done = _thread.allocate_lock()
         self.keys = b""
@@ -95,7 +98,8 @@ class FullSession:
         self.pumps.start(guard)
         _thread.start_new_thread(guard, ("session", self.read_reports))
         while self.outcome is None or not self.pumps.all_done():
-            info = signals.wait(None if self.foreground else BACKGROUND_POLL_S)
+            is_settled = self.foreground and time.monotonic() > self.settled_s
+            info = signals.wait(None if is_settled else BACKGROUND_POLL_S)
             if self.outcome is not None and info is not None and info.si_signo in FATAL:
                 self.outcome.broken_by = info.si_signo
                 break
@@ -161,6 +165,7 @@ class FullSession:
         """Let a key that the outer terminal made a signal of be pressed on the inner one."""
         if self.terminal.is_raw:
             if key := self.terminal.key_of(signal_number):
+                self.settled_s = time.monotonic() + KEY_SETTLES_S
                 write_keys(self.master, key)
             return
         # Pressed in the moment before we took the terminal, which has shown it.
@@ -199,6 +204,8 @@ class FullSession:
             self.take_terminal()
             self.shim.set_foreground(script_is=True)
         elif not now and self.foreground:
+            if time.monotonic() < self.settled_s:
+                return  # the key that was just pressed is still on its way to the script's group
             self.shim.set_foreground(script_is=False)
             self.stop_keyboard()
             self.terminal.is_raw = False  # the shell has set its own modes
@@ -267,11 +274,11 @@ class FullSession:
             copy_size(self.master, STDIN)
 
     def finish(self) -> None:
-        """Leave the outer terminal as the script would have: changed by it only if it exited 0."""
+        """Leave the outer terminal as the script would have: changed by it unless it was killed."""
         assert self.outcome is not None
         modes = self.terminal.saved
         inner = termios.tcgetattr(self.master)
-        if self.outcome.exit_status() == 0 and inner != self.started_modes:
+        if self.outcome.exit_status() is not None and inner != self.started_modes:
             modes = inner
         self.stop_keyboard()
         self.return_size()

@@ -16,7 +16,7 @@ from runwrap.launch.folder import RunFolder
 from runwrap.launch.guard import Guard
 from runwrap.launch.keeper import KeeperProcess, start_keeper
 from runwrap.launch.options import OPTIONS, VERBS, parse
-from runwrap.launch.spawn import Command, find, fork
+from runwrap.launch.spawn import Command, find, fork, is_below_a_file
 from runwrap.settings import load
 
 TYPE_CHECKING = False
@@ -95,17 +95,6 @@ def check(command: Command) -> None:
         shown = os.fsdecode(path)
         hint = "" if os.path.isdir(path) else f"make it executable (chmod +x {shown}) or name its interpreter"
         raise CommandNotExecutableError(f"{shown} {reason}", hint)
-
-
-def is_below_a_file(name: str) -> bool:
-    """Tell whether a path leads through something that is no folder."""
-    try:
-        os.stat(name)
-    except NotADirectoryError:
-        return "/" in name
-    except OSError:
-        pass
-    return False
 
 
 def run_untouched(command: Command) -> int:

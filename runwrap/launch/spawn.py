@@ -99,3 +99,14 @@ def find(name: bytes, environ: Mapping[bytes, bytes]) -> tuple[bytes | None, boo
         elif os.path.exists(path) and b"/" in name:
             return path, False
     return found, False
+
+
+def is_below_a_file(name: str) -> bool:
+    """Tell whether a path leads through something that is no folder."""
+    try:
+        os.stat(name)
+    except NotADirectoryError:
+        return "/" in name
+    except OSError:
+        pass
+    return False

@@ -114,7 +114,7 @@ class Catalog:
                 try:
                     opened = stack.enter_context(index.Index(path))
                     views = self.refreshed(opened)
-                except index.DamagedIndexError:
+                except (index.DamagedIndexError, UnicodeDecodeError):
                     stack.close()
                     index.remove(str(path))
                 except index.NoIndexError:
