@@ -26,6 +26,7 @@ from runwrap.launch.terminal import (
     pass_unchanged,
     size_of,
     unread_keys,
+    wait_for_keys,
     write_keys,
 )
 
@@ -43,8 +44,8 @@ if TYPE_CHECKING:
 # A shell's `fg` sends no SIGCONT to a job that runs already.
 BACKGROUND_POLL_S = 0.2
 QUIET_WAIT_S = 0.1
-# The kernel hands a key over to the inner terminal in its own time.
-KEY_SETTLES_S = 0.1
+# So long a script that is brought to the foreground may not have learnt of it.
+COMING_S = 1.0
 TERMINAL_STOPS = (_signal.SIGTTIN, _signal.SIGTTOU)
 FATAL = frozenset({_signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP, _signal.SIGQUIT})
 
@@ -65,7 +66,7 @@ class FullSession:
         self.shim: Shim
         self.raw_modes = b""
         self.foreground = False
-        self.settled_s = 0.0
+        self.came_s = -COMING_S
         self.keyboard: Keyboard | None = None
         self.keyboard_done = _thread.allocate_lock()
         self.keys = b""
@@ -98,8 +99,7 @@ class FullSession:
         self.pumps.start(guard)
         _thread.start_new_thread(guard, ("session", self.read_reports))
         while self.outcome is None or not self.pumps.all_done():
-            is_settled = self.foreground and time.monotonic() > self.settled_s
-            info = signals.wait(None if is_settled else BACKGROUND_POLL_S)
+            info = signals.wait(None if self.foreground else BACKGROUND_POLL_S)
             if self.outcome is not None and info is not None and info.si_signo in FATAL:
                 self.outcome.broken_by = info.si_signo
                 break
@@ -137,7 +137,8 @@ class FullSession:
     def hear(self, report: list[bytes], keeper: Keeper) -> None:
         """Act on one report of the shim."""
         if report[0] == b"stopped":
-            self.stop(int(report[1]))
+            if int(report[2]) == self.shim.continued:  # else it has been continued since
+                self.stop(int(report[1]))
         elif self.outcome is None:
             keeper.script_ended()
             status, user_s, system_s, peak_kb = report[1:]
@@ -165,8 +166,9 @@ class FullSession:
         """Let a key that the outer terminal made a signal of be pressed on the inner one."""
         if self.terminal.is_raw:
             if key := self.terminal.key_of(signal_number):
-                self.settled_s = time.monotonic() + KEY_SETTLES_S
                 write_keys(self.master, key)
+                # Before a shell around us gives the terminal to others, and we follow.
+                wait_for_keys(self.slave_name)
             return
         # Pressed in the moment before we took the terminal, which has shown it.
         self.look_where_we_are()
@@ -179,11 +181,12 @@ class FullSession:
 
     def stop(self, signal_number: int) -> None:
         """Stop as the script did, with the terminal as it left it; go on once we are continued."""
-        if not self.foreground and signal_number in TERMINAL_STOPS:
-            self.look_where_we_are()
-            if self.foreground:  # the shell has just brought us here, and the script read too soon
-                self.shim.signal(_signal.SIGCONT, whole_group=True)
-                return
+        self.look_where_we_are()
+        came_just_now = time.monotonic() - self.came_s < COMING_S
+        if self.foreground and came_just_now and signal_number in TERMINAL_STOPS:
+            # The shell has brought us here, and the script had read too soon.
+            self.shim.signal(_signal.SIGCONT, whole_group=True)
+            return
         deadline = time.monotonic() + QUIET_WAIT_S
         while time.monotonic() < deadline and select.select([self.master], [], [], 0)[0]:
             time.sleep(0.001)
@@ -199,17 +202,17 @@ class FullSession:
     def look_where_we_are(self) -> None:
         """Mirror the shell's job control, which may have moved us to the foreground or out of it."""
         now = self.terminal.in_foreground()
+        if self.foreground and not (now and self.keyboard_done.locked()):
+            # Also where we were away for a moment only, in which a key was another's.
+            self.shim.set_foreground(script_is=False)
+            self.stop_keyboard()
+            self.terminal.leave()
+            pass_unchanged(self.master)
         if now and not self.terminal.is_raw and self.outcome is None:
             self.follow_size()
             self.take_terminal()
+            self.came_s = time.monotonic()
             self.shim.set_foreground(script_is=True)
-        elif not now and self.foreground:
-            if time.monotonic() < self.settled_s:
-                return  # the key that was just pressed is still on its way to the script's group
-            self.shim.set_foreground(script_is=False)
-            self.stop_keyboard()
-            self.terminal.is_raw = False  # the shell has set its own modes
-            pass_unchanged(self.master)
         self.foreground = now
 
     def take_terminal(self) -> None:
@@ -232,6 +235,7 @@ class FullSession:
             keyboard.run()
         finally:
             self.keyboard_done.release()
+            signals.poke()
 
     def send_keys(self, keys: bytes, stop_fd: int) -> None:
         """Have the main thread type keys. Blocks: until there was room for them. Threads: the keyboard's.

@@ -27,6 +27,7 @@ class Shim:
         self.pid = pid
         self.orders = orders
         self.reports = reports
+        self.continued = 0
 
     def tell(self, order: bytes) -> None:
         """Send an order; a shim that is gone is done without."""
@@ -37,6 +38,7 @@ class Shim:
 
     def signal(self, signal_number: int, *, whole_group: bool) -> None:
         """Pass a signal on to the script, or to its whole group."""
+        self.continued += signal_number == _signal.SIGCONT
         self.tell(b"group %d" % signal_number if whole_group else b"signal %d" % signal_number)
 
     def set_foreground(self, script_is: bool) -> None:
@@ -57,6 +59,8 @@ class ShimProcess:
         self.slave = slave
         self.script = 0
         self.ended = False
+        # How often it was continued by order, so that a stop before that is known to be over.
+        self.continued = 0
 
     def start(self, failure_fd: int, announce_fd: int, *, in_foreground: bool) -> None:
         """Make the session and start the script in a process group of its own."""
@@ -116,7 +120,7 @@ class ShimProcess:
             if not pid:
                 return
             if os.WIFSTOPPED(status):
-                report = b"stopped %d" % os.WSTOPSIG(status)
+                report = b"stopped %d %d" % (os.WSTOPSIG(status), self.continued)
             else:
                 self.ended = True
                 facts = (status, usage.ru_utime, usage.ru_stime, usage.ru_maxrss)
@@ -145,6 +149,7 @@ class ShimProcess:
 
     def signal(self, signal_number: int, *, whole_group: bool) -> None:
         """Signal the script while its pid is its own."""
+        self.continued += signal_number == _signal.SIGCONT
         if self.ended:
             return
         try:

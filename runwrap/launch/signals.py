@@ -73,13 +73,14 @@ def stop_self(signal_number: int, whole_group: bool) -> None:
     """Stop as the script stopped; return once continued.
 
     An orphaned group is not stopped by these signals, and then this returns at once. SIGSTOP
-    would stop it for good.
+    would stop it for good. Where our group has stopped and gone on before us, the stop is over.
     """
     number = signal_number if signal_number in STOPS else _signal.SIGTSTP
     for pending in STOPS:
         take(pending, 0)  # our copy of the signal that stopped the script: once is enough
     _signal.pthread_sigmask(_signal.SIG_UNBLOCK, {number})
-    os.kill(0 if whole_group else os.getpid(), number)
+    if not (whole_group and _signal.SIGCONT in _signal.sigpending()):
+        os.kill(0 if whole_group else os.getpid(), number)
     _signal.pthread_sigmask(_signal.SIG_BLOCK, {number})
 
 

@@ -8,6 +8,7 @@ import fcntl
 import os
 import select
 import termios
+import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ OUTPUT_CHANGES = (
     termios.ONLCR | termios.OCRNL | termios.ONOCR | termios.ONLRET | termios.OLCUC | termios.TABDLY
 )
 EXTPROC = 0o200000
+KEYS_ARRIVE_S = 0.01
 
 
 def size_of(fd: int) -> bytes:
@@ -116,9 +118,11 @@ class Terminal:
     def take(self) -> Attributes:
         """Start from the modes that the terminal has now, and return them."""
         try:
-            self.saved = self.inner = termios.tcgetattr(self.fd)
+            now = termios.tcgetattr(self.fd)
         except (OSError, termios.error):
-            pass  # hung up: the last ones that were seen will do
+            return self.saved  # hung up: the last ones that were seen will do
+        if not self.is_ours(now):  # a shell that has left us our own has saved none
+            self.saved = self.inner = now
         return self.saved
 
     def make_raw(self) -> None:
@@ -142,15 +146,27 @@ class Terminal:
                 self.is_raw = False
                 self.set(modes)
 
+    def leave(self) -> None:
+        """Leave the terminal to a shell that has taken it, and sets its own modes if it is one that does."""
+        with self.lock:
+            if self.is_raw:
+                self.is_raw = False
+                self.restore_if_left_raw()
+
     def restore_if_left_raw(self) -> None:
         """Put the saved modes back, unless somebody has set others since the wrapper's death."""
         try:
             now = termios.tcgetattr(self.fd)
         except (OSError, termios.error):
             return
-        raw = self.raw_modes()
-        if now[IFLAG] == raw[IFLAG] and now[OFLAG] == raw[OFLAG] and not now[LFLAG] & ~termios.ISIG:
+        if self.is_ours(now):
             self.set(self.saved)
+
+    def is_ours(self, modes: Attributes) -> bool:
+        """Tell whether modes are those in which keys are carried."""
+        raw = self.raw_modes()
+        is_raw = modes[IFLAG] == raw[IFLAG] and modes[OFLAG] == raw[OFLAG]
+        return is_raw and not int(modes[LFLAG]) & ~termios.ISIG  # type: ignore[arg-type]  # an int at this place
 
     def key_of(self, signal_number: int) -> bytes | None:
         """Return the character that makes a signal in the inner terminal."""
@@ -191,6 +207,18 @@ def unread_keys(slave_name: str) -> bytes:
         return b""
     finally:
         os.close(slave)
+
+
+def wait_for_keys(slave_name: str) -> None:
+    """Wait until the kernel has handed the keys that were written over to an inner terminal. Blocks."""
+    try:
+        slave = os.open(slave_name, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return
+    # To ask whether there are any waits for those on their way, unless some have arrived before.
+    if select.select([slave], [], [], 0)[0]:
+        time.sleep(KEYS_ARRIVE_S)
+    os.close(slave)
 
 
 class Keyboard:

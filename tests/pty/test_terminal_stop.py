@@ -258,9 +258,6 @@ def test_script_that_ignores_the_stop_signal_is_not_stopped(shell: Shell) -> Non
     assert shell.prompt() == 0
 
 
-@pytest.mark.xfail(
-    strict=False, reason="a stop key can be lost where a shell without job control is around us"
-)
 def test_stop_takes_the_shell_around_the_wrapper_along(shell: Shell) -> None:
     shell.start("sh -c '$W $P lines.py; echo after $?'", shows="lines is up")
     for word in ("one", "two"):
