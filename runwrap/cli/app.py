@@ -15,8 +15,7 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from runwrap.cli import delete, doctor, logs, note, runs, settings, show, tag
-from runwrap.cli.place import visible
-from runwrap.errors import NoSuchRunError, RunwrapError, StoreError, UsageError
+from runwrap.errors import NoSuchRunError, RunwrapError, StoreError, UsageError, complain
 from runwrap.launch.options import OPTIONS, Option, grown
 
 ABOUT = """Put runwrap in front of any command and it becomes a tracked experiment.
@@ -183,11 +182,3 @@ def with_way_to_program(hint: str, argv: list[str]) -> str:
     path = shutil.which(argv[0]) if argv else None
     way = f"to run the program {path}: runwrap -- {shlex.join(argv)}" if path else ""
     return "; ".join(part for part in (hint, way) if part)
-
-
-def complain(error: RunwrapError) -> int:
-    """Print an error and its hint, which may quote what a run was called, and return its status."""
-    typer.echo(f"runwrap: {visible(error)}", err=True)
-    if error.hint:
-        typer.echo(f"  hint: {visible(error.hint)}", err=True)
-    return error.exit_code

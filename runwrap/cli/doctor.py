@@ -19,8 +19,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from runwrap.cli.place import visible
-from runwrap.errors import SettingsError
+from runwrap.errors import SettingsError, visible
 from runwrap.launch.options import OPTIONS
 from runwrap.settings import data_root, load
 

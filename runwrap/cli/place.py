@@ -5,19 +5,17 @@ from __future__ import annotations
 import os
 import sys
 import time
-import unicodedata
 from datetime import datetime, timezone
 
 import typer
 
-from runwrap.errors import RunwrapError
+from runwrap.errors import RunwrapError, visible
 from runwrap.launch.options import OPTIONS
 from runwrap.settings import data_root, load
 from runwrap.store.catalog import complete_runs
 
 MINUTE_S = 60
 UTC = timezone.utc
-HIDDEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
 
 
 def data_folder() -> str:
@@ -46,26 +44,9 @@ RUN = typer.Argument(
 )
 
 
-def visible(text: object) -> str:
-    """Make what comes from outside harmless on a terminal: control characters are written out."""
-    text = str(text)
-    if text.isprintable():
-        return text
-    return "".join(written_out(c) if unicodedata.category(c) in HIDDEN else c for c in text)
-
-
 def on_terminal() -> bool:
     """Tell whether people read what is printed."""
     return sys.stdout is not None and sys.stdout.isatty()
-
-
-def written_out(character: str) -> str:
-    """Write a character as an escape of Python's."""
-    return (
-        repr(character)[1:-1]
-        if character.isascii()
-        else character.encode("ascii", "backslashreplace").decode()
-    )
 
 
 def moment(time_s: float) -> str:

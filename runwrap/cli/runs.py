@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from runwrap.cli.place import age_in_words, data_folder, duration_in_words, moment, on_terminal, visible
-from runwrap.errors import UsageError
+from runwrap.cli.place import age_in_words, data_folder, duration_in_words, moment, on_terminal
+from runwrap.errors import UsageError, visible
 from runwrap.record import STATES
 from runwrap.store.catalog import Catalog
 

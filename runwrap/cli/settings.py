@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from runwrap.cli.place import visible
+from runwrap.errors import visible
 from runwrap.launch.options import OPTIONS
 from runwrap.settings import Settings, data_root, load
 

@@ -16,8 +16,8 @@ from runwrap.cli.place import (
     moment,
     on_terminal,
     size_in_words,
-    visible,
 )
+from runwrap.errors import visible
 from runwrap.store.catalog import find_run
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ import os
 
 import typer
 
-from runwrap.cli.place import RUN, data_folder, visible
-from runwrap.errors import UsageError
+from runwrap.cli.place import RUN, data_folder
+from runwrap.errors import UsageError, visible
 from runwrap.store.catalog import find_run
 from runwrap.store.journal import Journal
 

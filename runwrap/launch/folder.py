@@ -15,6 +15,8 @@ from runwrap.store.liveness import boot_id, pid_namespace, pid_started
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from runwrap.capture.git_snapshot import Snapshot
     from runwrap.launch.console import Marks
     from runwrap.launch.guard import Guard
@@ -147,16 +149,25 @@ class RunFolder:
         with open(self.ballast_path, "wb") as file:
             file.write(bytes(BALLAST_BYTES))
 
-    def collect_facts(self, guard: Guard, command: Command, snapshot: Snapshot | None) -> None:
-        """Gather the facts and write them into the journal. Runs in the collector."""
+    def collect_facts(self, guard: Guard, command: Command, snapshot: Snapshot | None) -> list[str]:
+        """Gather the facts into the journal; return the notices in words. Runs in the collector."""
         from runwrap.capture.facts import Request, collect
+        from runwrap.launch.guard import in_words
 
         journal = Journal(self.journal_path)
+        news: list[str] = []
+
+        def emit(kind: str, data: dict[str, Any]) -> None:
+            journal.append(kind, data)
+            if kind == "notice":
+                news.append(in_words(data))
+
         environ = {os.fsdecode(key): os.fsdecode(value) for key, value in command.environ.items()}
         request = Request(self.words, self.cwd, environ, self.files_path, self.script_started_s, snapshot)
-        guard("facts", lambda: collect(journal.append, request))
+        guard("facts", lambda: collect(emit, request))
         for notice in guard.notices:
-            journal.append("notice", dict(notice))
+            emit("notice", notice)
+        return news
 
     def append_anew(self, records: Marks) -> None:
         """Append from a process other than the wrapper."""

@@ -19,16 +19,18 @@ from runwrap.launch.shim import Shim, ShimProcess, start_shim
 from runwrap.launch.terminal import (
     KEY_OF,
     OFLAG,
-    Keyboard,
     Terminal,
     copy_size,
     open_inner,
     pass_unchanged,
     size_of,
+    type_unseen,
+    typed_ahead,
     unread_keys,
     wait_for_keys,
     write_keys,
 )
+from runwrap.launch.typist import Typist
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -67,11 +69,7 @@ class FullSession:
         self.raw_modes = b""
         self.foreground = False
         self.came_s = -COMING_S
-        self.keyboard: Keyboard | None = None
-        self.keyboard_done = _thread.allocate_lock()
-        self.keys = b""
-        self.keys_taken = _thread.allocate_lock()
-        self.keys_taken.acquire()
+        self.typist = Typist(self.master)
         self.size = size_of(self.slave)
         self.reports: list[list[bytes]] = []
         self.outcome: Outcome | None = None
@@ -83,7 +81,11 @@ class FullSession:
     def start(self, keeper: Keeper, failure_fd: int) -> None:
         """Fork the shim and with it the script."""
         self.foreground = self.terminal.in_foreground()
-        if not self.foreground:
+        if self.foreground:
+            keys = typed_ahead(STDIN, self.started_modes)
+            self.make_raw()
+            type_unseen(self.master, self.slave_name, keys + typed_ahead(STDIN, self.started_modes))
+        else:
             pass_unchanged(self.slave)
         process = ShimProcess(self.command, self.master, self.slave)
         self.shim = start_shim(
@@ -94,7 +96,7 @@ class FullSession:
     def serve(self, keeper: Keeper, guard: Guard) -> Outcome:
         """Relay keys, output and signals until the script has ended. Blocks."""
         if self.foreground:
-            self.carry_keys_to_script()
+            self.typist.start()
         self.streams[0].on_chunk = self.follow_modes
         self.pumps.start(guard)
         _thread.start_new_thread(guard, ("session", self.read_reports))
@@ -110,7 +112,7 @@ class FullSession:
     def attend(self, info: Any, keeper: Keeper) -> None:
         """Do what a signal, a report of the shim or the passing of time calls for."""
         if info is not None and signals.is_poke(info):
-            self.type_keys()
+            self.typist.type_keys()
         elif info is not None and self.outcome is None:
             self.deliver(info, keeper)
         while self.reports:
@@ -202,10 +204,10 @@ class FullSession:
     def look_where_we_are(self) -> None:
         """Mirror the shell's job control, which may have moved us to the foreground or out of it."""
         now = self.terminal.in_foreground()
-        if self.foreground and not (now and self.keyboard_done.locked()):
+        if self.foreground and not (now and self.typist.is_at_work()):
             # Also where we were away for a moment only, in which a key was another's.
             self.shim.set_foreground(script_is=False)
-            self.stop_keyboard()
+            self.typist.stop()
             self.terminal.leave()
             pass_unchanged(self.master)
         if now and not self.terminal.is_raw and self.outcome is None:
@@ -219,56 +221,19 @@ class FullSession:
         """Give the inner terminal the modes that the shell left us, then carry keys to it."""
         self.started_modes = self.terminal.take()
         termios.tcsetattr(self.master, termios.TCSANOW, self.started_modes)
-        self.carry_keys_to_script()
+        keys = typed_ahead(STDIN, self.started_modes)
+        self.make_raw()
+        write_keys(self.master, keys)
+        self.typist.start()
 
-    def carry_keys_to_script(self) -> None:
-        """Make the outer terminal raw and start to carry its keys."""
+    def make_raw(self) -> None:
+        """Make the outer terminal raw."""
         self.raw_modes = b""
         self.terminal.make_raw()
-        self.keyboard = Keyboard(STDIN, self.send_keys)
-        self.keyboard_done.acquire()
-        _thread.start_new_thread(self.carry_keys, (self.keyboard,))
-
-    def carry_keys(self, keyboard: Keyboard) -> None:
-        """Carry keys. Threads: one of its own."""
-        try:
-            keyboard.run()
-        finally:
-            self.keyboard_done.release()
-            signals.poke()
-
-    def send_keys(self, keys: bytes, stop_fd: int) -> None:
-        """Have the main thread type keys. Blocks: until there was room for them. Threads: the keyboard's.
-
-        The main thread takes signals in the order of their numbers, and a poke after all others: so
-        a key that became a signal is never overtaken by one that was typed after it.
-        """
-        self.keys = keys
-        while self.keys:
-            signals.poke()
-            self.keys_taken.acquire()
-            if self.keys and select.select([stop_fd], [self.master], [])[0]:
-                return
-
-    def type_keys(self) -> None:
-        """Type what the keyboard's thread has read."""
-        if self.keys:
-            self.keys = write_keys(self.master, self.keys)
-            if self.keys_taken.locked():
-                self.keys_taken.release()
-
-    def stop_keyboard(self) -> None:
-        """Stop carrying keys, for certain: another reader would lose them to us."""
-        if self.keyboard is not None:
-            self.keyboard.stop()
-            while not self.keyboard_done.acquire(timeout=0.001):
-                self.type_keys()
-            self.keyboard_done.release()
-            self.keyboard = None
 
     def give_terminal(self, modes: list[Any]) -> None:
         """Leave the outer terminal to others, in these modes."""
-        self.stop_keyboard()
+        self.typist.stop()
         self.return_size()
         self.terminal.cook(modes)
 
@@ -284,7 +249,7 @@ class FullSession:
         inner = termios.tcgetattr(self.master)
         if self.outcome.exit_status() is not None and inner != self.started_modes:
             modes = inner
-        self.stop_keyboard()
+        self.typist.stop()
         self.return_size()
         if self.terminal.is_raw and self.terminal.in_foreground():
             if keys := unread_keys(self.slave_name):

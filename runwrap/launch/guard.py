@@ -25,3 +25,8 @@ class Guard:
         notice = {"level": level, "part": part, "text": text}
         if notice not in self.notices:
             self.notices.append(notice)
+
+
+def in_words(notice: dict[str, str]) -> str:
+    """Write a notice as one line for people."""
+    return f"{notice['level']}: {notice['part']}: {notice['text']}"

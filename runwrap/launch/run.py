@@ -5,15 +5,20 @@ from __future__ import annotations
 import _thread
 import errno
 import os
-import sys
 import time
 
-from runwrap.errors import CommandNotExecutableError, CommandNotFoundError, RunwrapError
+from runwrap.errors import (
+    CommandNotExecutableError,
+    CommandNotFoundError,
+    RunwrapError,
+    complain,
+    visible,
+)
 from runwrap.launch import signals
 from runwrap.launch.console import Console
 from runwrap.launch.descriptors import STDERR, choose_wires, close_inherited, fill_closed, is_full_terminal
 from runwrap.launch.folder import RunFolder
-from runwrap.launch.guard import Guard
+from runwrap.launch.guard import Guard, in_words
 from runwrap.launch.keeper import KeeperProcess, start_keeper
 from runwrap.launch.options import OPTIONS, VERBS, parse
 from runwrap.launch.spawn import Command, find, fork, is_below_a_file
@@ -31,6 +36,7 @@ if TYPE_CHECKING:
 COLLECTOR_WAIT_S = 1.0
 OURS_ALONE = (b"RUNWRAP_ID", b"RUNWRAP_NAME", b"RUNWRAP_RESUME")
 SYNC_WAIT_S = 10.0
+MOST_NEWS_BYTES = 1000
 FLUSH_WAIT_S = 10.0
 
 
@@ -179,6 +185,7 @@ class Launch:
 
     def start_collector(self, keeper: Keeper, snapshot: Snapshot | None) -> int:
         """Fork the process that gathers the facts while the script runs already."""
+        self.news, news_write = os.pipe()
 
         def child() -> None:
             os.setsid()
@@ -188,10 +195,13 @@ class Launch:
             null = os.open(os.devnull, os.O_RDWR)
             for fd in (0, 1, 2):
                 os.dup2(null, fd)
-            self.folder.collect_facts(self.guard, self.command, snapshot)
+            for line in self.folder.collect_facts(self.guard, self.command, snapshot):
+                os.write(news_write, visible(line).encode(errors="replace")[:MOST_NEWS_BYTES] + b"\n")
             os._exit(0)
 
-        return fork(child)
+        pid = fork(child)
+        os.close(news_write)
+        return pid
 
     def held(self) -> list[int]:
         """List the descriptors of ours that somebody waits to see closed."""
@@ -234,19 +244,27 @@ class Launch:
     def leave(self, outcome: Outcome) -> int:
         """Say goodbye and end as the script did."""
         self.say(self.folder.farewell(outcome))
-        for notice in self.guard.notices:
-            self.say(f"runwrap: {notice['level']}: {notice['part']}: {notice['text']}")
+        for line in [*map(in_words, self.guard.notices), *self.collectors_news()]:
+            self.say(f"runwrap: {line}")
         number = outcome.broken_by or outcome.signal_number()
         if number:
             signals.die_by(number)
             return 128 + number
         return outcome.exit_status() or 0
 
+    def collectors_news(self) -> list[str]:
+        """Return what the collector could not do, as far as it has told."""
+        os.set_blocking(self.news, False)
+        try:
+            return os.read(self.news, 1 << 16).decode(errors="replace").splitlines()
+        except BlockingIOError:
+            return []  # it is still at work
+
     def say(self, text: str) -> None:
         """Say one line on a terminal stderr."""
         if self.speaks:
             try:
-                os.write(STDERR, text.encode(errors="replace") + b"\n")
+                os.write(STDERR, visible(text).encode(errors="replace") + b"\n")
             except OSError:
                 pass  # the terminal was hung up
 
@@ -278,14 +296,3 @@ def main(arguments: list[str]) -> int:
     except OSError as error:
         about = f": {error.filename}" if error.filename else ""
         return complain(RunwrapError(f"cannot start: {error.strerror}{about}", "look at `runwrap doctor`"))
-
-
-def complain(error: RunwrapError) -> int:
-    """Print an error of ours and return its status."""
-    lines = [f"runwrap: {error}"] + ([f"  hint: {error.hint}"] if error.hint else [])
-    try:
-        sys.stderr.write("\n".join(lines) + "\n")
-        sys.stderr.flush()
-    except (OSError, AttributeError):
-        pass  # stderr is closed; the status says it
-    return error.exit_code

@@ -24,6 +24,7 @@ OUTPUT_CHANGES = (
 )
 EXTPROC = 0o200000
 KEYS_ARRIVE_S = 0.01
+MOST_ENDS = 8
 
 
 def size_of(fd: int) -> bytes:
@@ -256,3 +257,33 @@ def write_keys(master: int, keys: bytes) -> bytes:
         return keys
     except OSError:
         return b""  # it was hung up
+
+
+def typed_ahead(fd: int, modes: Attributes) -> bytes:
+    """Take what was typed before we came; an end of input becomes the key that makes one.
+
+    Taken while the terminal still knows lines and ends: in raw mode an end would be read as a zero.
+    """
+    end = modes[CHARACTERS][termios.VEOF]  # type: ignore[index]  # a list at this place
+    assert isinstance(end, bytes)
+    keys, ends = b"", 0
+    while ends < MOST_ENDS and select.select([fd], [], [], 0)[0]:
+        try:
+            line = os.read(fd, 4096)
+        except OSError:
+            break  # hung up, or not ours
+        keys += line or end
+        ends += not line
+    return keys
+
+
+def type_unseen(master: int, slave_name: str, keys: bytes) -> None:
+    """Type keys that the outer terminal has shown already. Blocks: until they have arrived."""
+    if keys:
+        modes = termios.tcgetattr(master)
+        quiet = copy(modes)
+        quiet[LFLAG] &= ~(termios.ECHO | termios.ECHONL)  # type: ignore[operator]  # an int at this place
+        termios.tcsetattr(master, termios.TCSANOW, quiet)
+        write_keys(master, keys)
+        wait_for_keys(slave_name)
+        termios.tcsetattr(master, termios.TCSANOW, modes)

@@ -341,3 +341,27 @@ def test_round_trip_of_a_key_stroke_is_measured(shell: Shell, record_property: p
     record_property("key_round_trip_median_ms", round(statistics.median(trips_s) * 1000, 3))
     shell.send(".")
     assert shell.prompt() == 0
+
+
+def test_end_of_input_typed_ahead_ends_the_script(shell: Shell) -> None:
+    os.mkfifo(shell.desk.folder / "go")
+    shell.start("sh -c ': >up; read line <go; exec $W cat'; echo status $?")
+    shell.desk.told("up")
+    shell.press("D")
+    # The terminal takes keys one after the other: what is shown of this one says that it has the first.
+    shell.send("x\r")
+    shell.expect("x\r\n")
+    (shell.desk.folder / "go").write_text("\n")
+    shell.expect("status 0")
+
+
+def test_line_typed_ahead_is_shown_once_and_read(shell: Shell) -> None:
+    os.mkfifo(shell.desk.folder / "go")
+    shell.start("sh -c ': >up; read line <go; exec $W $P -c \"print(input() + chr(33))\"'")
+    shell.desk.told("up")
+    since = shell.seen
+    shell.send("hello\r")
+    shell.expect("hello\r\n")
+    (shell.desk.folder / "go").write_text("\n")
+    assert shell.prompt() == 0
+    assert bytes(shell.output[since : shell.seen]).startswith(b"hello\r\nhello!\r\n")
