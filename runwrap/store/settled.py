@@ -102,7 +102,7 @@ class Settler:
         self.take(self.decoder.decode(self.half_newline, final=True))
         if self.on_other_screen:
             self.on_other_screen, self.rest = False, ""
-        if self.rest or self.before_other_screen:
+        if cleaned(self.rest, colour=False).strip("\r") or self.before_other_screen:
             self.take_line(self.rest)
         self.leave_screen()
         self.show_held(0)

@@ -73,6 +73,8 @@ cuts = st.lists(st.integers(0, 200), max_size=4)
         ("before \x1b[?1049h an editor \x1b[5;5H\n draws \x1b[?1049lafter\n", "before after\n"),
         ("a\n\n\nb\n", "a\n\n\nb\n"),
         ("a\x00b\x07c\x7f\x1b[\n", "abc\n"),
+        ("text\n\x1b[0m", "text\n"),
+        ("text\n\x1b[?25h\r", "text\n"),
         ("tab\there\n", "tab\there\n"),
         ("", ""),
     ],
