@@ -57,7 +57,7 @@ def complain(error: RunwrapError) -> int:
         sys.stderr.write("\n".join(lines) + "\n")
         sys.stderr.flush()
     except (OSError, AttributeError):
-        pass  # stderr is closed; the status says it
+        sys.stderr = None  # closed or full: the status says it, and Python's last flush does not change it
     return error.exit_code
 
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 KINDS = (
-    "run", "fact", "config", "history", "summary", "system", "output", "file",
+    "run", "init", "fact", "config", "history", "metric", "summary", "system", "output", "file",
     "note", "tag", "alert", "notice", "exit",
 )  # fmt: skip
 STATES = ("running", "finished", "failed", "killed", "crashed")
@@ -115,6 +115,12 @@ def encode(record: Record) -> bytes:
     """Write a record as one line, its end included."""
     head = {"seq": record.seq, "time": record.time, "kind": record.kind, "data": clean(record.data)}
     line = encode_json(head).encode("ascii")[:-1]
+    return b'%s%s%08x"}\n' % (line, CHECK_MARK, zlib.crc32(line))
+
+
+def encode_raw(seq: int, time_s: float, kind: str, data: bytes) -> bytes:
+    """Write a record whose data is JSON already: an object in ASCII without spaces between its parts."""
+    line = b'{"seq":%d,"time":%s,"kind":"%s","data":%s' % (seq, repr(time_s).encode(), kind.encode(), data)
     return b'%s%s%08x"}\n' % (line, CHECK_MARK, zlib.crc32(line))
 
 

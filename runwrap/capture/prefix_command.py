@@ -236,6 +236,7 @@ def script_commands(script: str, command: Command) -> Iterator[Command]:
 
 def one_command(words: list[str], state: Command) -> Iterator[Command]:
     """Carry out what changes the shell itself; yield what it executes."""
+    words = [expanded(word, state.environ) for word in words]
     environ = dict(state.environ)
     rest = assign(words, environ)
     if not rest:
@@ -246,3 +247,13 @@ def one_command(words: list[str], state: Command) -> Iterator[Command]:
         state.put_first(os.path.dirname(rest[1]))
     else:
         yield Command(rest, state.cwd, environ)
+
+
+def expanded(word: str, environ: dict[str, str]) -> str:
+    """Put the home folder and plain variables into a word, as the shell would; the rest stays as it is."""
+    import re
+
+    if word == "~" or word.startswith("~/"):
+        word = environ.get("HOME", "~") + word[1:]
+    names = r"\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)\})"
+    return re.sub(names, lambda match: environ.get(match[1] or match[2], ""), word)

@@ -15,6 +15,8 @@ from runwrap.settings import data_root, load
 from runwrap.store.catalog import complete_runs
 
 MINUTE_S = 60
+# What a shell that puts a completed word on its line, as it is, would take for more than a part of the word.
+SHELL_SYNTAX = frozenset(" !\"#$&'()*;<=>?[\\]^`{|}~")
 UTC = timezone.utc
 
 
@@ -28,12 +30,19 @@ def data_folder() -> str:
 
 
 def complete(incomplete: str) -> list[tuple[str, str]]:
-    """Complete the name of a run in a shell."""
+    """Complete the name of a run in a shell; a run whose name is shell syntax goes by its id."""
     try:
         found = complete_runs(data_folder(), incomplete)
     except (RunwrapError, OSError, ValueError):
         return []  # a shell that waits for a completion is no place for an error
-    return [(name, visible(about)) for name, about in found if name.isprintable()]
+    if incomplete and "latest".startswith(incomplete):
+        found.append(("latest", "the newest run"))
+    return [(name, visible(about)) for name, about in found if name.isprintable() and is_plain(name)]
+
+
+def is_plain(name: str) -> bool:
+    """Tell whether a name can stand on a command line without quotes."""
+    return SHELL_SYNTAX.isdisjoint(name) and not name.startswith("-")
 
 
 RUN = typer.Argument(

@@ -79,6 +79,7 @@ def overview(view: RunView) -> list[str]:
         "memory": memory(end),
         "tags": " ".join(view.tags),
         "note": view.notes,
+        "damaged": damage(view.bad_lines),
         "kept in": view.path,
     }
     return pairs({key: value for key, value in rows.items() if value})
@@ -96,6 +97,11 @@ def memory(end: dict[str, Any]) -> str:
     """Say how much memory the script used at most."""
     size = end.get("memory_peak_bytes")
     return f"{size / 1e6:.0f} MB at most" if isinstance(size, (int, float)) else ""
+
+
+def damage(count: int) -> str:
+    """Say how many lines of the journal are lost."""
+    return f"{count} line{'s'[: count != 1]} of the journal cannot be read" if count else ""
 
 
 def as_table(value: object) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from runwrap.store.liveness import boot_id, pid_namespace, pid_started
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from runwrap.capture.git_snapshot import Snapshot
@@ -43,12 +44,15 @@ class RunFolder:
         self.started_s = time.time()
         self.id = settings.id or new_run_id(self.started_s)
         self.name = settings.name or new_run_name()
-        self.root = root = data_root(settings, os.environ)
-        self.path = os.path.join(root, project_folder(settings.project), self.id)
-        self.resumed = os.path.lexists(os.path.join(self.path, "journal.jsonl"))
+        self.root = data_root(settings, os.environ)
+        self.path = os.path.join(self.root, project_folder(settings.project), self.id)
+        self.journal_path = os.path.join(self.path, "journal.jsonl")
+        self.resumed = os.path.lexists(self.journal_path)
         if self.resumed and not settings.resume:
             raise StoreError(f"there is a run {self.id} already", "choose another --id, or add --resume")
         self.files_path = os.path.join(self.path, "files")
+        self.output_path = os.path.join(self.path, "output.log")
+        self.ballast_path = os.path.join(self.path, ".ballast")
         try:
             before = os.umask(0o077)
             try:
@@ -56,12 +60,11 @@ class RunFolder:
             finally:
                 os.umask(before)
         except OSError as error:
-            hint = f"set RUNWRAP_DIR or --dir to a folder that can be written (now: {root})"
-            raise StoreError(f"cannot make the run's folder {self.path}: {error.strerror}", hint) from error
-        self.output_path = os.path.join(self.path, "output.log")
-        self.journal_path = os.path.join(self.path, "journal.jsonl")
-        self.ballast_path = os.path.join(self.path, ".ballast")
-        self.journal = Journal(self.journal_path)
+            raise self.cannot_begin(f"cannot make the run's folder {self.path}: {error.strerror}") from error
+        try:
+            self.journal = Journal(self.journal_path)
+        except JournalError as error:
+            raise self.cannot_begin(str(error)) from error
         self.oom_kills: int | None = None
         self.script_started_s = self.started_s
         self.cause = ""
@@ -69,6 +72,19 @@ class RunFolder:
     def environ(self) -> dict[bytes, bytes]:
         """Return what the script finds in its environment beside what was there."""
         return {b"RUNWRAP_RUN": os.fsencode(self.id), b"RUNWRAP_FILES": os.fsencode(self.files_path)}
+
+    def about(self) -> dict[str, object]:
+        """Tell a script about its run."""
+        return {
+            "id": self.id,
+            "name": self.name,
+            "project": self.settings.project,
+            "group": self.settings.group,
+            "job_type": self.settings.job_type,
+            "dir": self.path,
+            "files": self.files_path,
+            "config": dict(self.settings.config),
+        }
 
     def begin(self, mode: str, streams: list[str]) -> None:
         """Write what is known before the start: the run, and what the command line says of it."""
@@ -83,17 +99,17 @@ class RunFolder:
         try:
             self.journal.append_many(records)
         except JournalError as error:
-            if not self.resumed:
-                self.remove()
-            raise StoreError(
-                str(error), f"free some space, or set RUNWRAP_DIR or --dir: now {self.root}"
-            ) from error
+            raise self.cannot_begin(str(error)) from error
 
-    def remove(self) -> None:
-        """Remove a run that could not begin."""
-        import shutil
-
-        shutil.rmtree(self.path, ignore_errors=True)
+    def cannot_begin(self, reason: str) -> StoreError:
+        """Return the error of a run that cannot begin, and leave nothing of one that is new."""
+        if not self.resumed:
+            drop(self.journal_path)
+            drop(self.output_path)
+            drop(self.files_path, os.rmdir)
+            drop(self.path, os.rmdir)
+        hint = f"free some space there, or set RUNWRAP_DIR or --dir to another folder: now {self.root}"
+        return StoreError(reason, hint)
 
     def run_facts(self, mode: str, streams: list[str]) -> dict[str, object]:
         """Describe the run."""
@@ -118,7 +134,7 @@ class RunFolder:
             "streams": {name: "both" if both else name for name in ("stdout", "stderr")},
         }
         raw = [os.fsencode(word) for word in self.words]
-        if any(not is_text(word) for word in raw):
+        if not all(map(is_text, raw)):
             import base64
 
             facts["argv_base64"] = [base64.b64encode(word).decode() for word in raw]
@@ -128,6 +144,8 @@ class RunFolder:
 
     def start_diff(self) -> Snapshot | None:
         """Start what describes the working tree, just before the script can change it."""
+        from runwrap.capture.repository_sign import may_be_in_repository
+
         if self.settings.no_git or not may_be_in_repository(self.cwd):
             return None
         from runwrap.capture.git_snapshot import start_diff
@@ -204,7 +222,10 @@ class RunFolder:
             self.journal.append_many(records)
         except JournalError:
             drop(self.ballast_path)  # the disk is full: this makes room for the end
-            self.journal.append_many(records)
+            try:
+                self.journal.append_many(records)
+            except JournalError:
+                self.journal.append_many(records[len(marks) :])  # the end matters more than the marks
         drop(self.ballast_path)
 
     def out_of_memory(self, outcome: Outcome) -> bool:
@@ -239,28 +260,17 @@ class RunFolder:
 
     def farewell(self, outcome: Outcome) -> str:
         """Say how the run ended."""
+        from runwrap.launch.outcome import in_words
+
         duration_s = time.monotonic() - self.started_clock_s
         cause = self.cause or outcome.cause(out_of_memory=False)
         return f"runwrap: {self.name} {cause} after {in_words(duration_s)}, see: runwrap show {self.name}"
 
 
-def may_be_in_repository(folder: str) -> bool:
-    """Tell whether it is worth loading what knows about git: most folders are in no repository."""
-    if "GIT_DIR" in os.environ:
-        return True
-    while True:
-        if os.path.lexists(os.path.join(folder, ".git")) or os.path.lexists(os.path.join(folder, "HEAD")):
-            return True
-        above = os.path.dirname(folder)
-        if above == folder:
-            return False
-        folder = above
-
-
-def drop(path: str) -> None:
-    """Remove a file that may be gone already."""
+def drop(path: str, remove: Callable[[str], None] = os.unlink) -> None:
+    """Remove a file that may be gone already, or a folder if it is empty."""
     try:
-        os.unlink(path)
+        remove(path)
     except OSError:
         pass
 
@@ -282,12 +292,3 @@ def user_name() -> str:
         return pwd.getpwuid(os.getuid()).pw_name
     except KeyError:
         return str(os.getuid())
-
-
-def in_words(duration_s: float) -> str:
-    """Write a duration as people say it: 0.4 s, 12 s, 3 min 20 s, 2 h 5 min."""
-    if duration_s < 60:
-        return f"{duration_s:.1f} s"
-    minutes, seconds = divmod(round(duration_s), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds} s"

@@ -6,7 +6,6 @@ import _signal
 import _thread
 import fcntl
 import os
-import select
 import termios
 import time
 
@@ -78,8 +77,8 @@ class FullSession:
         """List the descriptors that only the script is to hold."""
         return [self.slave]
 
-    def start(self, keeper: Keeper, failure_fd: int) -> None:
-        """Fork the shim and with it the script."""
+    def start(self, keeper: Keeper, failure_fd: int, not_ours: list[int]) -> None:
+        """Fork the shim, which holds none of `not_ours`, and with it the script."""
         self.foreground = self.terminal.in_foreground()
         if self.foreground:
             keys = typed_ahead(STDIN, self.started_modes)
@@ -89,7 +88,7 @@ class FullSession:
             pass_unchanged(self.slave)
         process = ShimProcess(self.command, self.master, self.slave)
         self.shim = start_shim(
-            process, failure_fd, keeper.orders, [keeper.answers], in_foreground=self.foreground
+            process, failure_fd, keeper.orders, [keeper.answers, *not_ours], in_foreground=self.foreground
         )
         os.close(self.slave)
 
@@ -189,9 +188,7 @@ class FullSession:
             # The shell has brought us here, and the script had read too soon.
             self.shim.signal(_signal.SIGCONT, whole_group=True)
             return
-        deadline = time.monotonic() + QUIET_WAIT_S
-        while time.monotonic() < deadline and select.select([self.master], [], [], 0)[0]:
-            time.sleep(0.001)
+        self.pumps.settle(QUIET_WAIT_S)
         self.give_terminal(termios.tcgetattr(self.master))
         signals.stop_self(signal_number, whole_group=True)
         was_stopped = signals.take(_signal.SIGCONT, 0)

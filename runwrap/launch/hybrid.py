@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import _signal
 import os
+import time
 
 from runwrap.launch import signals
 from runwrap.launch.descriptors import close_for_reader
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
 
 PIPE_BYTES = 1 << 20
 FATAL = frozenset({_signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP, _signal.SIGQUIT})
+# Who stops has often written something last, and it is to be seen before the shell has the terminal.
+QUIET_WAIT_S = 0.1
+# Programs lose one that comes while they see to the one before, as `less` does.
+RESIZE_TOLD_S = 0.05
 
 
 class HybridSession:
@@ -41,6 +46,7 @@ class HybridSession:
         self.mirrors: list[Mirror] = []
         self.outcome: Outcome | None = None
         self.dropped: set[int] = set()
+        self.resized_s: float | None = None
         self.streams = [self.open(wire, console) for wire in wires]
         self.pumps: Pumps
 
@@ -66,8 +72,9 @@ class HybridSession:
         """List the descriptors that only the script is to hold."""
         return list(set(self.ends.values()))
 
-    def start(self, keeper: Keeper, failure_fd: int) -> None:
+    def start(self, keeper: Keeper, failure_fd: int, not_ours: list[int]) -> None:
         """Fork the script; the keeper hears of it before it is executed."""
+        del not_ours  # they are closed on exec
 
         def child() -> None:
             os.write(keeper.orders, b"script %d\n" % os.getpid())
@@ -85,7 +92,11 @@ class HybridSession:
         self.pumps = Pumps(self.streams, signals.poke)
         self.pumps.start(guard)
         while self.outcome is None or not self.pumps.all_done():
-            info = signals.wait(None)
+            info = signals.wait(None if self.resized_s is None else self.resized_s - time.monotonic())
+            if self.resized_s is not None and time.monotonic() >= self.resized_s:
+                self.tell_resize()
+            if info is None:
+                continue
             if self.outcome is not None and info.si_signo in FATAL:
                 self.outcome.broken_by = info.si_signo
                 break
@@ -121,6 +132,7 @@ class HybridSession:
         if change.si_code == os.CLD_STOPPED:
             os.waitid(os.P_PID, self.script, os.WSTOPPED | os.WNOHANG)
             if os.waitid(os.P_PID, self.script, os.WCONTINUED | os.WNOHANG) is None:
+                self.pumps.settle(QUIET_WAIT_S)
                 signals.stop_self(change.si_status, whole_group=False)
                 if signals.take(_signal.SIGCONT, 0):
                     self.go_on(keeper)
@@ -151,9 +163,16 @@ class HybridSession:
         is_resize = number == _signal.SIGWINCH and bool(self.mirrors)
         for mirror in self.mirrors if is_resize else ():
             mirror.follow_size()
-        # A resized script may have asked for the size before we could copy it.
-        if is_resize or not (has_its_own or signals.is_from_terminal(info)):
+        if is_resize:
+            self.resized_s = time.monotonic() + RESIZE_TOLD_S
+        elif not (has_its_own or signals.is_from_terminal(info)):
             os.kill(self.script, number)
+
+    def tell_resize(self) -> None:
+        """Tell the script again: it may have asked for the size before we could copy it."""
+        self.resized_s = None
+        if self.outcome is None:
+            os.kill(self.script, _signal.SIGWINCH)
 
     def close(self) -> None:
         """Stop what reads keys."""

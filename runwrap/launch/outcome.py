@@ -45,3 +45,12 @@ class Outcome:
         if not number:
             return f"exited {self.exit_status()}"
         return f"killed by {signal_name(number)}" + (" (out of memory)" if out_of_memory else "")
+
+
+def in_words(duration_s: float) -> str:
+    """Write a duration as people say it: 0.4 s, 12 s, 3 min 20 s, 2 h 5 min."""
+    if duration_s < 60:
+        return f"{duration_s:.1f} s"
+    minutes, seconds = divmod(round(duration_s), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds} s"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import _thread
 import os
 import select
+import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from runwrap.launch.relay import Stream
 
 TERMINAL_HANDOVER_MS = 50
+SETTLE_POLL_S = 0.001
 
 
 class Pump:
@@ -23,6 +25,7 @@ class Pump:
         self.stop_read, self.stop_write = os.pipe()
         self.ended = False
         self.done = False
+        self.busy = False
 
     def run(self) -> None:
         """Relay until the end, or until `stop` and what was there by then. Blocks."""
@@ -30,7 +33,9 @@ class Pump:
         poller.register(self.stream.source, select.POLLIN)
         poller.register(self.stop_read, select.POLLIN)
         while not self.ended and all(fd != self.stop_read for fd, _ in poller.poll()):
+            self.busy = True
             self.step()
+            self.busy = False
         if not self.ended:
             self.drain()
         self.done = True
@@ -54,6 +59,10 @@ class Pump:
             self.step()
             if self.stream.console.end >= end:
                 break
+
+    def has_more(self) -> bool:
+        """Tell whether there is something to move, or on its way."""
+        return not self.ended and (self.busy or bool(select.select([self.stream.source], [], [], 0)[0]))
 
     def stop(self) -> None:
         """Let `run` end as soon as nothing is left to move."""
@@ -87,6 +96,12 @@ class Pumps:
         """Let every pump end once it has moved what is there."""
         for pump in self.pumps:
             pump.stop()
+
+    def settle(self, timeout_s: float) -> None:
+        """Wait until what has been written so far is shown. Blocks: so long and no longer."""
+        deadline_s = time.monotonic() + timeout_s
+        while any(pump.has_more() for pump in self.pumps) and time.monotonic() < deadline_s:
+            time.sleep(SETTLE_POLL_S)
 
     def all_done(self) -> bool:
         """Tell whether every pump has ended."""

@@ -3,30 +3,28 @@
 from __future__ import annotations
 
 import _thread
-import errno
 import os
 import time
 
-from runwrap.errors import (
-    CommandNotExecutableError,
-    CommandNotFoundError,
-    RunwrapError,
-    complain,
-    visible,
-)
+from runwrap.errors import RunwrapError, complain, visible
 from runwrap.launch import signals
+from runwrap.launch.command import check, current_folder, not_executed, run_untouched, script_environ
 from runwrap.launch.console import Console
 from runwrap.launch.descriptors import STDERR, choose_wires, close_inherited, fill_closed, is_full_terminal
 from runwrap.launch.folder import RunFolder
 from runwrap.launch.guard import Guard, in_words
 from runwrap.launch.keeper import KeeperProcess, start_keeper
-from runwrap.launch.options import OPTIONS, VERBS, parse
-from runwrap.launch.spawn import Command, find, fork, is_below_a_file
+from runwrap.launch.listener import Listener
+from runwrap.launch.options import OPTIONS, parse
+from runwrap.launch.spawn import Command, fork, reap
 from runwrap.settings import load
+from runwrap.store.journal import JournalError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from runwrap.capture.git_snapshot import Snapshot
+    from runwrap.capture.intake.reader import Intake
+    from runwrap.capture.intake.speech import Item
     from runwrap.launch.full import FullSession
     from runwrap.launch.hybrid import HybridSession
     from runwrap.launch.keeper import Keeper
@@ -34,7 +32,6 @@ if TYPE_CHECKING:
     from runwrap.settings import Settings
 
 COLLECTOR_WAIT_S = 1.0
-OURS_ALONE = (b"RUNWRAP_ID", b"RUNWRAP_NAME", b"RUNWRAP_RESUME")
 SYNC_WAIT_S = 10.0
 MOST_NEWS_BYTES = 1000
 FLUSH_WAIT_S = 10.0
@@ -61,57 +58,6 @@ def launch(arguments: list[str]) -> int:
     return Launch(settings, folder, command).run()
 
 
-def current_folder() -> str:
-    """Return the current folder, or the root where it has been deleted."""
-    try:
-        return os.getcwd()
-    except OSError:
-        return "/"
-
-
-def script_environ() -> dict[bytes, bytes]:
-    """Return the environment as it was given to us."""
-    environ = dict(os.environb)
-    if environ.get(b"LC_CTYPE") == b"C.UTF-8":
-        # Python sets this for itself in the C locale (PEP 538); the script is to see what was there.
-        with open("/proc/self/environ", "rb") as file:
-            if b"LC_CTYPE=C.UTF-8" not in file.read().split(b"\0"):
-                del environ[b"LC_CTYPE"]
-    for name in OURS_ALONE:  # a runwrap that the script starts is another run
-        environ.pop(name, None)
-    return environ
-
-
-def check(command: Command) -> None:
-    """Check that the command can be found and executed.
-
-    Raises: CommandNotFoundError, CommandNotExecutableError.
-    """
-    name = os.fsdecode(command.argv[0])
-    path, executable = find(command.argv[0], command.environ)
-    if path is None and is_below_a_file(name):
-        raise CommandNotExecutableError(f"{name}: {os.strerror(errno.ENOTDIR)}")
-    if path is None:
-        hint = "check the spelling, or give the path of the file"
-        if name in VERBS:
-            hint = f"a verb comes first: runwrap {name}"
-        raise CommandNotFoundError(f"{name}: command not found", hint)
-    if not executable:
-        reason = "is a folder" if os.path.isdir(path) else "is not executable"
-        shown = os.fsdecode(path)
-        hint = "" if os.path.isdir(path) else f"make it executable (chmod +x {shown}) or name its interpreter"
-        raise CommandNotExecutableError(f"{shown} {reason}", hint)
-
-
-def run_untouched(command: Command) -> int:
-    """Become the command (`--off`)."""
-    from runwrap.launch.spawn import exec_script
-
-    _, failure_write = os.pipe()
-    command.signal_mask = set()
-    exec_script(command, {}, failure_write)
-
-
 class Launch:
     """One run on its way: the processes and threads around one script."""
 
@@ -124,9 +70,14 @@ class Launch:
         self.flushed.acquire()
         self.synced = _thread.allocate_lock()
         self.synced.acquire()
-        self.console = Console(folder.output_path)
+        self.flush_error: JournalError | None = None
+        try:
+            self.console = Console(folder.output_path)
+        except OSError as error:
+            raise folder.cannot_begin(f"cannot open {folder.output_path}: {error.strerror}") from error
         self.session = self.choose_session()
         folder.begin(self.session.mode, [stream.name for stream in self.session.streams])
+        self.listener = self.open_listener()
         self.speaks = not settings.quiet and STDERR not in command.closed and os.isatty(STDERR)
 
     def choose_session(self) -> FullSession | HybridSession:
@@ -140,20 +91,33 @@ class Launch:
 
         return HybridSession(self.command, choose_wires(closed, self.settings.pty), self.console)
 
+    def open_listener(self) -> Listener | None:
+        """Open the socket that the script may talk to; it can do without."""
+        try:
+            listener = Listener(self.folder.id)
+        except OSError as error:
+            self.guard.note("warning", "socket", f"The script cannot say anything: {error}.")
+            return None
+        self.command.environ[b"RUNWRAP_SOCKET"] = os.fsencode(listener.path)
+        return listener
+
     def run(self) -> int:
         """Start everything, wait for the end of the script, and finish the record. Blocks."""
         self.say(self.folder.greeting())
         self.folder.script_starts()
-        keeper = start_keeper(self.keeper_process(), self.session.script_ends())
+        listening = [self.listener.fileno()] if self.listener else []
+        keeper = start_keeper(self.keeper_process(), self.session.script_ends() + listening)
         failure_read, failure_write = os.pipe()
         snapshot = self.folder.start_diff()
         # What has changed in the working tree since this moment may be the script's doing.
         self.folder.script_started_s = time.time()
-        self.session.start(keeper, failure_write)
+        self.session.start(keeper, failure_write, listening)
         close_inherited()
         os.close(failure_write)
         collector = self.start_collector(keeper, snapshot)
         self.start_flushing()
+        if self.listener:
+            self.listener.start(self.guard, self.make_intake)
         self.guard("folder", self.folder.script_runs)
         outcome = self.session.serve(keeper, self.guard)
         failure = os.read(failure_read, 16)
@@ -173,6 +137,8 @@ class Launch:
         def on_wrapper_death() -> None:
             if terminal is not None:
                 terminal.restore_if_left_raw()
+            if self.listener:
+                self.listener.remove()
 
         return KeeperProcess(
             self.console,
@@ -206,12 +172,18 @@ class Launch:
     def held(self) -> list[int]:
         """List the descriptors of ours that somebody waits to see closed."""
         shim = getattr(self.session, "shim", None)
-        return [stream.source for stream in self.session.streams] + ([shim.orders] if shim else [])
+        held = [stream.source for stream in self.session.streams] + ([shim.orders] if shim else [])
+        return held + ([self.listener.fileno()] if self.listener else [])
 
     def start_flushing(self) -> None:
         """Start the thread that records which bytes came when."""
         journal = self.folder.journal
-        work = lambda: self.console.flush_forever(journal.append_many, journal.sync)  # noqa: E731  # two lines
+
+        def work() -> None:
+            try:
+                self.console.flush_forever(journal.append_many, journal.sync)
+            except JournalError as error:
+                self.flush_error = error  # the marks are kept for the end
 
         def flush() -> None:
             self.guard("journal", work)
@@ -219,8 +191,30 @@ class Launch:
 
         _thread.start_new_thread(flush, ())
 
+    def make_intake(self, listening_fd: int, stop_fd: int) -> Intake:
+        """Make what reads the socket. Threads: called by the listener's."""
+        from runwrap.capture.intake.reader import Intake
+        from runwrap.capture.intake.speech import Speech
+
+        folder, note = self.folder, lambda text: self.guard.note("warning", "socket", text)
+        given = frozenset(name for name, origin in self.settings.origin.items() if origin != "default")
+        speech = Speech(folder.about(), given, folder.files_path, note)
+        return Intake(listening_fd, stop_fd, speech, self.keep)
+
+    def keep(self, items: list[Item]) -> bool:
+        """Write what a script has said into the journal; tell whether it is there."""
+        try:
+            self.folder.journal.append_many(items)
+        except JournalError as error:
+            self.guard.note("error", "socket", str(error))
+            return False
+        return True
+
     def finish(self, outcome: Outcome, keeper: Keeper, failure: bytes) -> None:
         """Record the end of the run."""
+        if self.listener:
+            self.listener.stop()
+            self.listener.remove()
         self.console.close()
         self.flushed.acquire(timeout=FLUSH_WAIT_S)
         for stream in self.session.streams:
@@ -229,6 +223,8 @@ class Launch:
         if self.console.broken:
             reason = f"output.log ends early: {self.console.broken.strerror or self.console.broken}"
             self.guard.note("error", "output", reason)
+        elif self.flush_error:  # else it is the same full disk, and told of once
+            self.guard.note("error", "journal", str(self.flush_error))
         self.guard(
             "journal",
             lambda: self.folder.end(outcome, failure, self.console.read_marks(), self.guard.notices),
@@ -267,24 +263,6 @@ class Launch:
                 os.write(STDERR, visible(text).encode(errors="replace") + b"\n")
             except OSError:
                 pass  # the terminal was hung up
-
-
-def not_executed(name: str, code: int) -> RunwrapError:
-    """Return the error of a command that the system would not execute."""
-    reason = f"{name}: {os.strerror(code)}"
-    if code == errno.ENOENT:
-        return CommandNotFoundError(reason, "its first line names an interpreter that is not there")
-    return CommandNotExecutableError(reason)
-
-
-def reap(pid: int, timeout_s: float) -> None:
-    """Wait for a child of ours to end, so long and no longer; it may go on when we are gone."""
-    import select
-
-    ended = os.pidfd_open(pid)
-    if select.select([ended], [], [], timeout_s)[0]:
-        os.waitpid(pid, os.WNOHANG)
-    os.close(ended)
 
 
 def main(arguments: list[str]) -> int:

@@ -38,7 +38,7 @@ def wait(timeout_s: float | None) -> Any:
     """Wait for the next signal and return its siginfo, or None when the time is up."""
     if timeout_s is None:
         return _signal.sigwaitinfo(ALL)
-    return _signal.sigtimedwait(ALL, timeout_s)
+    return _signal.sigtimedwait(ALL, max(0.0, timeout_s))
 
 
 def poke() -> None:

@@ -39,6 +39,16 @@ def fork(child: Callable[[], None]) -> int:
     return 0  # pragma: no cover
 
 
+def reap(pid: int, timeout_s: float) -> None:
+    """Wait for a child of ours to end, so long and no longer; it may go on when we are gone."""
+    import select
+
+    ended = os.pidfd_open(pid)
+    if select.select([ended], [], [], timeout_s)[0]:
+        os.waitpid(pid, os.WNOHANG)
+    os.close(ended)
+
+
 def exec_script(command: Command, streams: Mapping[int, int], failure_fd: int) -> NoReturn:
     """Become the script; a failure is told as an errno on `failure_fd`, which a success closes."""
     for number, fd in streams.items():

@@ -23,7 +23,7 @@ MOST_COMPLETED = 100
 # A journal of this size is read in no time; beyond it the index knows how far it has been read.
 SMALL_BYTES = 4 << 20
 # What lists of runs do without, as it may be long.
-IN_FULL_ONLY = ("facts", "files", "notices", "history")
+IN_FULL_ONLY = ("facts", "files", "notices", "alerts", "history", "metrics", "by_hand")
 
 
 def journals(root: str) -> Iterator[tuple[str, os.stat_result]]:

@@ -10,7 +10,7 @@ import stat
 import time
 
 from runwrap.errors import StoreError
-from runwrap.record import BadLineError, Record, decode, encode
+from runwrap.record import BadLineError, Record, decode, encode, encode_raw
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,8 +50,8 @@ class Journal:
         """Append one record and return its seq."""
         return self.append_many([(kind, data, time.time() if time_s is None else time_s)])
 
-    def append_many(self, items: Iterable[tuple[str, dict[str, object], float]]) -> int:
-        """Append records in one write and return the last seq."""
+    def append_many(self, items: Iterable[tuple[str, dict[str, object] | bytes, float]]) -> int:
+        """Append records in one write and return the last seq; data may be JSON, as `encode_raw` wants it."""
         try:
             with self.lock:
                 fcntl.flock(self.fd, fcntl.LOCK_EX)
@@ -62,13 +62,16 @@ class Journal:
         except OSError as error:
             raise JournalError(f"cannot write {self.path}: {error.strerror}") from error
 
-    def append_locked(self, items: Iterable[tuple[str, dict[str, object], float]]) -> int:
+    def append_locked(self, items: Iterable[tuple[str, dict[str, object] | bytes, float]]) -> int:
         """Write the lines after whatever stands at the end now."""
         torn = self.catch_up()
         seq, lines = self.seq, [b"\n"] if torn else []
         for kind, data, time_s in items:
             seq += 1
-            lines.append(encode(Record(seq, time_s, kind, data)))
+            if isinstance(data, bytes):
+                lines.append(encode_raw(seq, time_s, kind, data))
+            else:
+                lines.append(encode(Record(seq, time_s, kind, data)))
             if len(lines[-1]) > LONGEST_LINE_BYTES:
                 raise OSError(errno.EMSGSIZE, f"a record of {len(lines[-1])} bytes is too large")
         text = b"".join(lines)

@@ -8,12 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 from runwrap.record import LAST_TIME_S, clean, clean_text
 from runwrap.store.liveness import boot_id, is_alive, pid_namespace
+from runwrap.store.metric import Metrics
 
 if TYPE_CHECKING:
     from runwrap.record import Record
 
 Facts = dict[str, Any]
 RUN_KEYS = ("project", "name", "group", "job_type", "cwd", "host", "user", "mode")
+CALLED_KEYS = ("project", "name", "group", "job_type")
+METRIC_KEYS = ("step_metric", "summary", "goal")
+# What a reader needs to go on.
+HIDDEN_KEYS = ("process", "last", "by_hand")
 PROCESS_KEYS = ("host", "pid", "pid_started", "boot_id", "pid_namespace")
 # Records of these kinds tell nothing about a run as a whole.
 PASSED_OVER = ("output", "system")
@@ -43,11 +48,16 @@ class RunView:
             "notes": "",
             "facts": {},
             "history": {},
+            "metrics": {},
+            "by_hand": [],
             "files": {},
             "notices": [],
+            "alerts": [],
             "bad_lines": 0,
             "last": 0.0,
         }
+
+        self.points = Metrics(self.document)
 
     def __getattr__(self, name: str) -> Any:
         """Give the parts of the document as attributes."""
@@ -83,18 +93,28 @@ class RunView:
         merge(self.document["config"], data["values"])
 
     def take_summary(self, data: Facts) -> None:
-        """Merge values of the summary."""
-        merge(self.document["summary"], data["values"])
+        """Take values of the summary that were set by hand."""
+        self.points.set_by_hand(table(data["values"]))
 
     def take_history(self, data: Facts) -> None:
-        """Count points of metrics, which are read elsewhere."""
-        counts = self.document["history"]
-        for name in table(data["values"]):
-            key = clean_text(name)
-            if key in counts:
-                counts[key]["count"] += 1
-            else:
-                merge(counts, {key: {"count": 1}})
+        """Follow what points of metrics come to; the points are read elsewhere."""
+        for name, value in table(data["values"]).items():
+            self.points.take(clean_text(name), clean(value))
+
+    def take_metric(self, data: Facts) -> None:
+        """Take how a metric is to be read."""
+        rule = {key: text(data[key]) for key in METRIC_KEYS if data.get(key) is not None}
+        self.points.define(text(data["name"]), rule)
+
+    def take_init(self, data: Facts) -> None:
+        """Take what the script has called the run."""
+        self.document |= {key: text(data[key]) for key in CALLED_KEYS if data.get(key) is not None}
+
+    def take_alert(self, data: Facts) -> None:
+        """List what people should know."""
+        if len(self.document["alerts"]) < MOST_LISTED:
+            alert = {key: text(data.get(key, "")) for key in ("title", "text", "level")}
+            self.document["alerts"].append(alert)
 
     def take_fact(self, data: Facts) -> None:
         """Keep what was found out about the run's surroundings."""
@@ -153,7 +173,7 @@ class RunView:
     def to_json(self) -> Facts:
         """Return what `runwrap show --json` prints, and in brief `runwrap runs --json`."""
         state, cause = self.decide()
-        shown = {key: value for key, value in self.document.items() if key not in ("process", "last")}
+        shown = {key: value for key, value in self.document.items() if key not in HIDDEN_KEYS}
         shown |= {"state": state, "cause": cause, "duration_s": self.duration_s, "path": self.path}
         return shown | ({"files": list(shown["files"].values())} if "files" in shown else {})
 

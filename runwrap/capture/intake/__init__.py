@@ -1,0 +1,1 @@
+"""What scripts say over the socket becomes records of the run."""
