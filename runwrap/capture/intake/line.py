@@ -72,7 +72,7 @@ def answer_to(said: Line, answer: dict[str, object]) -> bytes:
 def time_of(said: Line, now_s: float) -> float:
     """Return when a line was said, as far as it tells."""
     time_s = said.get("time")
-    if type(time_s) in (int, float) and 0 <= time_s < LAST_TIME_S:
+    if isinstance(time_s, (int, float)) and not isinstance(time_s, bool) and 0 <= time_s < LAST_TIME_S:
         return time_s
     return now_s
 
