@@ -11,6 +11,11 @@ def main() -> int:
     from runwrap.launch.options import is_verb
 
     arguments = sys.argv[1:]
+    if arguments and "RUNWRAP_SOCKET" in os.environ:
+        from runwrap.launch import say
+
+        if say.is_plain(arguments, os.environ):
+            return say.main(arguments)
     if is_verb(arguments, os.environ):
         import gc
 

@@ -6,13 +6,16 @@ import os
 import sys
 import time
 from datetime import datetime, timezone
+from typing import Any
 
 import typer
 
 from runwrap.errors import RunwrapError, visible
 from runwrap.launch.options import OPTIONS
+from runwrap.launch.say import say
 from runwrap.settings import data_root, load
-from runwrap.store.catalog import complete_runs
+from runwrap.store.catalog import complete_runs, find_run
+from runwrap.store.journal import Journal
 
 MINUTE_S = 60
 # What a shell that puts a completed word on its line, as it is, would take for more than a part of the word.
@@ -51,6 +54,29 @@ RUN = typer.Argument(
     help="A run's id, the beginning of it, its name, or `latest`.",
     autocompletion=complete,
 )
+
+
+PAIRS = typer.Argument(..., metavar="KEY=VALUE...", help="Values, JSON or text.")
+ONTO = typer.Option(
+    None, "--run", metavar="RUN", help="Onto this run, not the one around.", autocompletion=complete
+)
+
+
+def say_onto(run: str | None, line: dict[str, Any]) -> None:
+    """Say one line to a run, which may have ended, or else to the run around us.
+
+    Raises: StoreError, UsageError.
+    """
+    if run is None:
+        say(line)
+        return
+    view = find_run(data_folder(), run)
+    data = {key: value for key, value in line.items() if key != "kind"}
+    if line["kind"] == "history":
+        data = {"step": view.document["last_step"] + 1, **data, "source": "command"}
+    journal = Journal(os.path.join(view.path, "journal.jsonl"))
+    journal.append(line["kind"], data)
+    journal.sync()
 
 
 def on_terminal() -> bool:

@@ -9,7 +9,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 USAGE = "usage: runwrap [options] COMMAND [ARGS...]"
-VERBS = frozenset({"runs", "show", "logs", "note", "tag", "delete", "doctor", "settings"})
+VERBS = frozenset(
+    "runs show logs note tag delete log config summary alert doctor settings".split()  # noqa: SIM905  # read easily
+)
 VERB_FLAGS = frozenset({"-h", "--help", "--version", "--install-completion", "--show-completion"})
 COMPLETION_VARIABLE = "_RUNWRAP_COMPLETE"
 

@@ -56,6 +56,9 @@ class Output:
             if not self.streams or piece.stream in self.streams:
                 self.time_s = piece.time_s
                 yield from self.blocks(piece)
+        if ended:
+            os.close(self.fd)
+            self.fd = None
 
     def stretches(self, fd: int, *, ended: bool) -> Iterator[Piece]:
         """Yield the log as stretches in order, without gaps and overlaps."""

@@ -18,7 +18,7 @@ RUN_KEYS = ("project", "name", "group", "job_type", "cwd", "host", "user", "mode
 CALLED_KEYS = ("project", "name", "group", "job_type")
 METRIC_KEYS = ("step_metric", "summary", "goal")
 # What a reader needs to go on.
-HIDDEN_KEYS = ("process", "last", "by_hand")
+HIDDEN_KEYS = ("process", "last", "last_step", "by_hand")
 PROCESS_KEYS = ("host", "pid", "pid_started", "boot_id", "pid_namespace")
 # Records of these kinds tell nothing about a run as a whole.
 PASSED_OVER = ("output", "system")
@@ -55,6 +55,7 @@ class RunView:
             "alerts": [],
             "bad_lines": 0,
             "last": 0.0,
+            "last_step": -1,
         }
 
         self.points = Metrics(self.document)
@@ -98,6 +99,8 @@ class RunView:
 
     def take_history(self, data: Facts) -> None:
         """Follow what points of metrics come to; the points are read elsewhere."""
+        if type(data.get("step")) is int and not data.get("rank"):
+            self.document["last_step"] = data["step"]
         for name, value in table(data["values"]).items():
             self.points.take(clean_text(name), clean(value))
 

@@ -1,4 +1,4 @@
-"""Programs that take the whole terminal: editors, pagers, curses, tmux work under the wrapper as bare."""
+"""Programs that take the whole terminal: editors and pagers work under the wrapper as bare."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
-from terminal import Shell, Tmux, need
+from terminal import Tmux, need
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -16,40 +16,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.timeout(60)
 
 VIM = "vim -u NONE -i NONE -n -N"
-
-CURSES = """
-import curses, sys
-def main(screen):
-    rows, columns = screen.getmaxyx()
-    screen.addstr(0, 0, f"size {rows} by {columns}.")
-    screen.addstr(1, 0, "curses is up")
-    while (key := screen.getch()) != ord("q"):
-        if key == curses.KEY_RESIZE:
-            rows, columns = screen.getmaxyx()
-            screen.erase()
-            screen.addstr(0, 0, f"size {rows} by {columns}.")
-        screen.addstr(2, 0, f"key {curses.keyname(key).decode()}.          ")
-        screen.addstr(rows - 1, 0, f"foot {rows}")
-    return 7
-status = curses.wrapper(main)
-print("after", status)
-sys.exit(status)
-"""
-
-# Puts out what its first argument names, then repeats the keys that it gets until a dot.
-SEQUENCES = """
-import ast, os, sys, termios, tty
-fd = int(sys.argv[1])
-saved = termios.tcgetattr(0)
-tty.setraw(0)
-os.write(fd, b"sequences are up")
-os.write(fd, ast.literal_eval(sys.argv[2]) + b"<end>")
-keys = b""
-while not keys.endswith(b"."):
-    keys += os.read(0, 1024)
-os.write(fd, b"keys " + keys.hex().encode() + b";")
-termios.tcsetattr(0, termios.TCSADRAIN, saved)
-"""
 
 NUMBERS = [
     "$W {} numbers",
@@ -69,27 +35,11 @@ class Screen(Tmux):
         return self
 
 
-# A script that asks for the size at once may get the old one, and the signal that follows may be lost.
-LATE = pytest.mark.xfail(
-    strict=False, reason="a size that changes while something is redirected may come late"
-)
-RESIZED = [NUMBERS[0], NUMBERS[-1], *(pytest.param(line, marks=LATE) for line in NUMBERS[1:-1])]
-
-
 @pytest.fixture
 def tmux(wrapper: Sequence[str], tmp_path: Path) -> Iterator[Tmux]:
     with Screen(wrapper, tmp_path) as tmux:
         tmux.desk.script("numbers", "".join(f"{number}\n" for number in range(1, 1000)))
-        tmux.desk.script("curses_keys.py", CURSES)
         yield tmux
-
-
-@pytest.fixture
-def shell(wrapper: Sequence[str], tmp_path: Path) -> Iterator[Shell]:
-    with Shell(wrapper, tmp_path) as shell:
-        shell.desk.script("numbers", "".join(f"{number}\n" for number in range(1, 1000)))
-        shell.desk.script("sequences.py", SEQUENCES)
-        yield shell
 
 
 def begin(tmux: Tmux, line: str) -> None:
@@ -276,7 +226,7 @@ def test_less_is_stopped_and_brought_back(tmux: Tmux, line: str) -> None:
     wait_for_alternate(tmux, "0")
 
 
-@pytest.mark.parametrize("line", RESIZED)
+@pytest.mark.parametrize("line", NUMBERS)
 def test_less_is_drawn_anew_at_each_size(tmux: Tmux, line: str) -> None:
     need("less")
     begin(tmux, line.format("less"))

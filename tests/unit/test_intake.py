@@ -35,8 +35,8 @@ class Heard:
         self.notes = []
         run = {"id": "1", "name": "calm-fox-1", "project": "p", "config": dict(config or {})}
         self.speech = Speech(run, frozenset(given), str(folder), self.notes.append)
-        stop_read, self.stop_write = os.pipe()
-        intake = Intake(self.listener.fileno(), stop_read, self.speech, self.keep)
+        self.stop_read, self.stop_write = os.pipe()
+        intake = Intake(self.listener.fileno(), self.stop_read, self.speech, self.keep)
         self.thread = threading.Thread(target=intake.run)
         self.thread.start()
 
@@ -73,6 +73,9 @@ class Heard:
         self.thread.join(DEADLINE_S)
         assert not self.thread.is_alive()
         self.listener.close()
+        self.journal.close()
+        os.close(self.stop_read)
+        os.close(self.stop_write)
 
     def records(self, *kinds):
         """Stop, and return the data of the records of some kinds, or of all."""
@@ -285,6 +288,7 @@ def test_no_line_is_worse_than_bad(tmp_path_factory, kind, said):
     folder = tmp_path_factory.mktemp("journal")
     journal = Journal(str(folder / "journal.jsonl"))
     journal.append_many(items)
+    journal.close()
     found = [decode(line) for line in (folder / "journal.jsonl").read_bytes().splitlines()]
     assert [record.kind for record in found] == [item[0] for item in items]
     assert all(math.isfinite(record.time) for record in found)

@@ -110,6 +110,7 @@ def test_records_that_lie_lose_and_double_no_byte(
     journal = Journal(str(folder / "journal.jsonl"))
     for stream, offset, size in lies:
         journal.append("output", {"stream": stream, "offset": offset, "size_bytes": size})
+    journal.close()
     (folder / "output.log").write_bytes(b"0123456789abcdefghij")
     assert read(folder, timed=True) == b"0123456789abcdefghij"
     for stream in ("stdout", "stderr"):
