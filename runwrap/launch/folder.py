@@ -68,6 +68,7 @@ class RunFolder:
         self.oom_kills: int | None = None
         self.script_started_s = self.started_s
         self.cause = ""
+        self.duration_s = 0.0
 
     def environ(self) -> dict[bytes, bytes]:
         """Return what the script finds in its environment beside what was there."""
@@ -240,6 +241,7 @@ class RunFolder:
         """Describe the end."""
         from runwrap.launch.outcome import signal_name
 
+        self.duration_s = time.monotonic() - self.started_clock_s
         number = outcome.signal_number()
         self.cause = outcome.cause(self.out_of_memory(outcome))
         if failure:
@@ -248,7 +250,7 @@ class RunFolder:
             "status": outcome.exit_status(),
             "signal": signal_name(number) if number else None,
             "cause": self.cause,
-            "duration_s": time.monotonic() - self.started_clock_s,
+            "duration_s": self.duration_s,
             "cpu_user_s": outcome.cpu_user_s,
             "cpu_system_s": outcome.cpu_system_s,
             "memory_peak_bytes": outcome.memory_peak_bytes,
@@ -262,7 +264,7 @@ class RunFolder:
         """Say how the run ended."""
         from runwrap.launch.outcome import in_words
 
-        duration_s = time.monotonic() - self.started_clock_s
+        duration_s = self.duration_s or time.monotonic() - self.started_clock_s
         cause = self.cause or outcome.cause(out_of_memory=False)
         return f"runwrap: {self.name} {cause} after {in_words(duration_s)}, see: runwrap show {self.name}"
 

@@ -62,7 +62,9 @@ class Pump:
 
     def has_more(self) -> bool:
         """Tell whether there is something to move, or on its way."""
-        return not self.ended and (self.busy or bool(select.select([self.stream.source], [], [], 0)[0]))
+        # In this order: what has left the source by now is in the hands of a pump that is busy.
+        waiting = not self.ended and bool(select.select([self.stream.source], [], [], 0)[0])
+        return waiting or self.busy
 
     def stop(self) -> None:
         """Let `run` end as soon as nothing is left to move."""

@@ -137,7 +137,7 @@ def test_vim_runs_commands(tmux: Tmux) -> None:
     need("vim")
     begin(tmux, f"$W {VIM} numbers")
     tmux.wait_for("^23$")
-    tmux.line(":!echo ran $((40 + 2)); read word; echo got $word >word")
+    tmux.line(":!echo ran $((40 + 2)); read word; echo got $word >part; mv part word")
     tmux.wait_for("^ran 42")
     tmux.line("answer")
     assert tmux.desk.told("word") == "got answer\n"
