@@ -20,6 +20,7 @@ from runwrap.launch.terminal import (
     OFLAG,
     Terminal,
     copy_size,
+    end_key,
     open_inner,
     pass_unchanged,
     size_of,
@@ -81,9 +82,9 @@ class FullSession:
         """Fork the shim, which holds none of `not_ours`, and with it the script."""
         self.foreground = self.terminal.in_foreground()
         if self.foreground:
-            keys = typed_ahead(STDIN, self.started_modes)
+            keys = typed_ahead(STDIN, end_key(self.started_modes))
             self.make_raw()
-            type_unseen(self.master, self.slave_name, keys + typed_ahead(STDIN, self.started_modes))
+            type_unseen(self.master, self.slave_name, keys + typed_ahead(STDIN))
         else:
             pass_unchanged(self.slave)
         process = ShimProcess(self.command, self.master, self.slave)
@@ -165,13 +166,13 @@ class FullSession:
 
     def press(self, signal_number: int) -> None:
         """Let a key that the outer terminal made a signal of be pressed on the inner one."""
-        if self.terminal.is_raw:
+        if self.terminal.is_raw and not self.came_just_now():
             if key := self.terminal.key_of(signal_number):
                 write_keys(self.master, key)
                 # Before a shell around us gives the terminal to others, and we follow.
                 wait_for_keys(self.slave_name)
             return
-        # Pressed in the moment before we took the terminal, which has shown it.
+        # Pressed before we took the terminal, or before the shim could make the script its foreground.
         self.look_where_we_are()
         self.shim.signal(signal_number, whole_group=True)
 
@@ -183,8 +184,7 @@ class FullSession:
     def stop(self, signal_number: int) -> None:
         """Stop as the script did, with the terminal as it left it; go on once we are continued."""
         self.look_where_we_are()
-        came_just_now = time.monotonic() - self.came_s < COMING_S
-        if self.foreground and came_just_now and signal_number in TERMINAL_STOPS:
+        if self.foreground and self.came_just_now() and signal_number in TERMINAL_STOPS:
             # The shell has brought us here, and the script had read too soon.
             self.shim.signal(_signal.SIGCONT, whole_group=True)
             return
@@ -197,6 +197,10 @@ class FullSession:
             # An orphaned job that reads will never be given the terminal: as if it were hung up.
             self.shim.signal(_signal.SIGHUP, whole_group=True)
         self.shim.signal(_signal.SIGCONT, whole_group=True)
+
+    def came_just_now(self) -> bool:
+        """Tell whether we have been brought to the foreground a moment ago."""
+        return time.monotonic() - self.came_s < COMING_S
 
     def look_where_we_are(self) -> None:
         """Mirror the shell's job control, which may have moved us to the foreground or out of it."""
@@ -218,7 +222,7 @@ class FullSession:
         """Give the inner terminal the modes that the shell left us, then carry keys to it."""
         self.started_modes = self.terminal.take()
         termios.tcsetattr(self.master, termios.TCSANOW, self.started_modes)
-        keys = typed_ahead(STDIN, self.started_modes)
+        keys = typed_ahead(STDIN, end_key(self.started_modes))
         self.make_raw()
         write_keys(self.master, keys)
         self.typist.start()

@@ -25,7 +25,7 @@ TERMINAL_CHUNK_BYTES = 1 << 14
 # What a script that has just ended may have left in a terminal, both directions of buffering.
 TERMINAL_LEFT_BYTES = 1 << 17
 NOT_LOGGED = -1
-ZEROS = bytes(CHUNK_BYTES)
+ZEROS = memoryview(bytes(CHUNK_BYTES))  # a slice of which is no copy
 
 
 def make_pipe(size_bytes: int) -> tuple[int, int]:

@@ -112,7 +112,8 @@ class Terminal:
         modes[OFLAG] &= ~termios.OPOST  # type: ignore[operator]  # an int at this place
         modes[LFLAG] = int(self.inner[LFLAG]) & termios.ISIG  # type: ignore[arg-type]  # an int at this place
         characters = list(self.inner[CHARACTERS])  # type: ignore[arg-type]  # a list at this place
-        characters[termios.VMIN], characters[termios.VTIME] = b"\1", b"\0"
+        # No read waits: a key that makes a signal discards those that were there to be read.
+        characters[termios.VMIN], characters[termios.VTIME] = b"\0", b"\0"
         modes[CHARACTERS] = characters
         return modes
 
@@ -235,14 +236,15 @@ class Keyboard:
         poller = select.poll()
         poller.register(self.terminal_fd, select.POLLIN)
         poller.register(self.stop_read, select.POLLIN)
-        while all(fd != self.stop_read for fd, _ in poller.poll()):
+        while self.stop_read not in (ready := dict(poller.poll())):
             try:
                 keys = os.read(self.terminal_fd, 4096)
             except OSError:
                 return
-            if not keys:
+            if keys:
+                self.send(keys, self.stop_read)
+            elif ready[self.terminal_fd] & select.POLLHUP:
                 return
-            self.send(keys, self.stop_read)
 
     def stop(self) -> None:
         """End `run`, before it takes another key."""
@@ -259,13 +261,18 @@ def write_keys(master: int, keys: bytes) -> bytes:
         return b""  # it was hung up
 
 
-def typed_ahead(fd: int, modes: Attributes) -> bytes:
-    """Take what was typed before we came; an end of input becomes the key that makes one.
+def end_key(modes: Attributes) -> bytes:
+    """Return the key that makes an end of input."""
+    key = modes[CHARACTERS][termios.VEOF]  # type: ignore[index]  # a list at this place
+    assert isinstance(key, bytes)
+    return key
+
+
+def typed_ahead(fd: int, end: bytes = b"") -> bytes:
+    """Take what was typed before we came; an end of input becomes the key `end`.
 
     Taken while the terminal still knows lines and ends: in raw mode an end would be read as a zero.
     """
-    end = modes[CHARACTERS][termios.VEOF]  # type: ignore[index]  # a list at this place
-    assert isinstance(end, bytes)
     keys, ends = b"", 0
     while ends < MOST_ENDS and select.select([fd], [], [], 0)[0]:
         try:
