@@ -14,7 +14,21 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from runwrap.cli import alert, config, delete, doctor, log, logs, note, runs, settings, show, summary, tag
+from runwrap.cli import (
+    alert,
+    config,
+    delete,
+    doctor,
+    log,
+    logs,
+    note,
+    runs,
+    save,
+    settings,
+    show,
+    summary,
+    tag,
+)
 from runwrap.errors import NoSuchRunError, RunwrapError, StoreError, UsageError, complain
 from runwrap.launch.options import OPTIONS, Option, grown
 
@@ -65,7 +79,7 @@ def make_app() -> typer.Typer:
         subcommand_metavar="COMMAND [ARGS...]",
         rich_markup_mode=None,
     )
-    for verb in (runs, show, logs, note, tag, delete, log, config, summary, alert, settings, doctor):
+    for verb in (runs, show, logs, note, tag, delete, log, config, summary, alert, save, settings, doctor):
         verb.register(app)
     app.command(COMMAND, hidden=True)(read_command)
     return app

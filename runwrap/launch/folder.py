@@ -85,6 +85,7 @@ class RunFolder:
             "dir": self.path,
             "files": self.files_path,
             "config": dict(self.settings.config),
+            "flags": sorted(self.settings.config),
         }
 
     def begin(self, mode: str, streams: list[str]) -> None:

@@ -13,9 +13,10 @@ from runwrap.launch.console import Console
 from runwrap.launch.descriptors import STDERR, choose_wires, close_inherited, fill_closed, is_full_terminal
 from runwrap.launch.folder import RunFolder
 from runwrap.launch.guard import Guard, in_words
+from runwrap.launch.injection import injected
 from runwrap.launch.keeper import KeeperProcess, start_keeper
-from runwrap.launch.listener import Listener
 from runwrap.launch.options import OPTIONS, parse
+from runwrap.launch.reception.desk import Desk
 from runwrap.launch.spawn import Command, fork, reap
 from runwrap.settings import load
 from runwrap.store.journal import JournalError
@@ -23,8 +24,6 @@ from runwrap.store.journal import JournalError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from runwrap.capture.git_snapshot import Snapshot
-    from runwrap.capture.intake.reader import Intake
-    from runwrap.capture.intake.speech import Item
     from runwrap.launch.full import FullSession
     from runwrap.launch.hybrid import HybridSession
     from runwrap.launch.keeper import Keeper
@@ -53,6 +52,8 @@ def launch(arguments: list[str]) -> int:
         return run_untouched(command)
     folder = RunFolder(settings, words, cwd)
     command.environ = environ | folder.environ()
+    if not settings.no_inject:
+        command.environ |= injected(environ)
     command.signal_mask = signals.block_all()
     command.ignores_children = signals.mind_children()
     return Launch(settings, folder, command).run()
@@ -70,6 +71,7 @@ class Launch:
         self.flushed.acquire()
         self.synced = _thread.allocate_lock()
         self.synced.acquire()
+        self.has_progress = False
         self.flush_error: JournalError | None = None
         try:
             self.console = Console(folder.output_path)
@@ -77,7 +79,11 @@ class Launch:
             raise folder.cannot_begin(f"cannot open {folder.output_path}: {error.strerror}") from error
         self.session = self.choose_session()
         folder.begin(self.session.mode, [stream.name for stream in self.session.streams])
-        self.listener = self.open_listener()
+        given = frozenset(name for name, origin in settings.origin.items() if origin != "default")
+        self.desk = Desk(folder, self.guard, given)
+        socket_path = self.desk.open()
+        if socket_path:
+            command.environ[b"RUNWRAP_SOCKET"] = os.fsencode(socket_path)
         self.speaks = not settings.quiet and STDERR not in command.closed and os.isatty(STDERR)
 
     def choose_session(self) -> FullSession | HybridSession:
@@ -91,21 +97,11 @@ class Launch:
 
         return HybridSession(self.command, choose_wires(closed, self.settings.pty), self.console)
 
-    def open_listener(self) -> Listener | None:
-        """Open the socket that the script may talk to; it can do without."""
-        try:
-            listener = Listener(self.folder.id)
-        except OSError as error:
-            self.guard.note("warning", "socket", f"The script cannot say anything: {error}.")
-            return None
-        self.command.environ[b"RUNWRAP_SOCKET"] = os.fsencode(listener.path)
-        return listener
-
     def run(self) -> int:
         """Start everything, wait for the end of the script, and finish the record. Blocks."""
         self.say(self.folder.greeting())
         self.folder.script_starts()
-        listening = [self.listener.fileno()] if self.listener else []
+        listening = self.desk.descriptors()
         keeper = start_keeper(self.keeper_process(), self.session.script_ends() + listening)
         failure_read, failure_write = os.pipe()
         snapshot = self.folder.start_diff()
@@ -116,8 +112,7 @@ class Launch:
         os.close(failure_write)
         collector = self.start_collector(keeper, snapshot)
         self.start_flushing()
-        if self.listener:
-            self.listener.start(self.guard, self.make_intake)
+        self.desk.start()
         self.guard("folder", self.folder.script_runs)
         outcome = self.session.serve(keeper, self.guard)
         failure = os.read(failure_read, 16)
@@ -137,8 +132,7 @@ class Launch:
         def on_wrapper_death() -> None:
             if terminal is not None:
                 terminal.restore_if_left_raw()
-            if self.listener:
-                self.listener.remove()
+            self.desk.remove()
 
         return KeeperProcess(
             self.console,
@@ -173,7 +167,7 @@ class Launch:
         """List the descriptors of ours that somebody waits to see closed."""
         shim = getattr(self.session, "shim", None)
         held = [stream.source for stream in self.session.streams] + ([shim.orders] if shim else [])
-        return held + ([self.listener.fileno()] if self.listener else [])
+        return held + self.desk.descriptors()
 
     def start_flushing(self) -> None:
         """Start the thread that records which bytes came when."""
@@ -191,30 +185,9 @@ class Launch:
 
         _thread.start_new_thread(flush, ())
 
-    def make_intake(self, listening_fd: int, stop_fd: int) -> Intake:
-        """Make what reads the socket. Threads: called by the listener's."""
-        from runwrap.capture.intake.reader import Intake
-        from runwrap.capture.intake.speech import Speech
-
-        folder, note = self.folder, lambda text: self.guard.note("warning", "socket", text)
-        given = frozenset(name for name, origin in self.settings.origin.items() if origin != "default")
-        speech = Speech(folder.about(), given, folder.files_path, note)
-        return Intake(listening_fd, stop_fd, speech, self.keep)
-
-    def keep(self, items: list[Item]) -> bool:
-        """Write what a script has said into the journal; tell whether it is there."""
-        try:
-            self.folder.journal.append_many(items)
-        except JournalError as error:
-            self.guard.note("error", "socket", str(error))
-            return False
-        return True
-
     def finish(self, outcome: Outcome, keeper: Keeper, failure: bytes) -> None:
         """Record the end of the run."""
-        if self.listener:
-            self.listener.stop()
-            self.listener.remove()
+        self.desk.finish(self.say_progress)
         self.console.close()
         self.flushed.acquire(timeout=FLUSH_WAIT_S)
         for stream in self.session.streams:
@@ -256,13 +229,20 @@ class Launch:
         except BlockingIOError:
             return []  # it is still at work
 
-    def say(self, text: str) -> None:
+    def say(self, text: str, end: bytes = b"\n") -> None:
         """Say one line on a terminal stderr."""
         if self.speaks:
             try:
-                os.write(STDERR, visible(text).encode(errors="replace") + b"\n")
+                os.write(STDERR, visible(text).encode(errors="replace") + end)
             except OSError:
                 pass  # the terminal was hung up
+
+    def say_progress(self, text: str) -> None:
+        """Say what takes long, in place of what was said of it before."""
+        if text or self.has_progress:
+            self.say("", b"\r\x1b[K")
+            self.say(text, b"")
+        self.has_progress = bool(text)
 
 
 def main(arguments: list[str]) -> int:

@@ -41,8 +41,8 @@ def line_of(verb: str, words: list[str]) -> dict[str, Any]:
     return {"kind": verb, "values": values, **source}
 
 
-def say(line: dict[str, Any]) -> None:
-    """Say a line, and return when it is kept. Raises: StoreError, UsageError."""
+def say(line: dict[str, Any]) -> dict[str, Any]:
+    """Say a line, and return the answer when it is kept. Raises: StoreError, UsageError."""
     path = os.environ.get("RUNWRAP_SOCKET")
     if not path:
         raise UsageError("there is no run around this", OUTSIDE)
@@ -52,7 +52,9 @@ def say(line: dict[str, Any]) -> None:
         reason = error.strerror or str(error)
         raise StoreError(f"the run around this does not answer: {reason}", OUTSIDE) from None
     if not answer.get("ok"):
-        raise UsageError(str(answer.get("error", "the run around this does not understand it")), EXAMPLE)
+        hint = "" if line["kind"] == "save" else EXAMPLE
+        raise UsageError(str(answer.get("error", "the run around this does not understand it")), hint)
+    return answer
 
 
 def ask(path: str, line: dict[str, Any]) -> dict[str, Any]:
@@ -66,7 +68,7 @@ def ask(path: str, line: dict[str, Any]) -> dict[str, Any]:
         chunk = peer.recv(1 << 16)
         if not chunk:
             raise OSError("it has hung up")
-        answer += chunk
+        answer = (answer + chunk).lstrip(b"\n")  # an empty line: it takes longer
     try:
         found = decode_json(answer.decode(), 0)[0]
     except (ValueError, StopIteration, RecursionError):

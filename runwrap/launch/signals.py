@@ -15,6 +15,7 @@ SI_KERNEL = 0x80
 # Wakes the main thread on behalf of another thread of ours.
 POKE = _signal.SIGRTMAX - 1
 STOPS = frozenset({_signal.SIGTSTP, _signal.SIGTTIN, _signal.SIGTTOU})
+ENDS = frozenset({_signal.SIGINT, _signal.SIGQUIT, _signal.SIGHUP, _signal.SIGTERM})
 # What a terminal sends: with SI_KERNEL the whole job has been told already.
 FROM_TERMINAL = frozenset(
     {_signal.SIGINT, _signal.SIGQUIT, _signal.SIGHUP, _signal.SIGWINCH, _signal.SIGCONT, *STOPS}

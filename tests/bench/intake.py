@@ -36,7 +36,9 @@ def take_all(folder):
     journal = Journal(str(folder / "journal.jsonl"))
     stop_read, stop_write = os.pipe()
     speech = Speech({"config": {}}, frozenset(), str(folder), print)
-    intake = Intake(listener.fileno(), stop_read, speech, lambda items: bool(journal.append_many(items)))
+    intake = Intake(
+        listener.fileno(), stop_read, speech, lambda items: bool(journal.append_many(items)), print
+    )
     took = []
 
     def serve():

@@ -36,9 +36,16 @@ class Heard:
         run = {"id": "1", "name": "calm-fox-1", "project": "p", "config": dict(config or {})}
         self.speech = Speech(run, frozenset(given), str(folder), self.notes.append)
         self.stop_read, self.stop_write = os.pipe()
-        intake = Intake(self.listener.fileno(), self.stop_read, self.speech, self.keep)
+        self.errands = []
+        intake = Intake(self.listener.fileno(), self.stop_read, self.speech, self.keep, self.take_errand)
         self.thread = threading.Thread(target=intake.run)
         self.thread.start()
+
+    def take_errand(self, said, answer):
+        """Do an errand, which takes long."""
+        self.errands.append(said)
+        answer(None)
+        answer({"ok": True, "done": said["kind"]})
 
     def keep(self, items):
         """Keep records."""
@@ -142,7 +149,12 @@ def test_names_within_names_become_paths(heard):
         ({"kind": "note", "text": 5}, "text is no text"),
         ({"kind": "file", "path": "../secret"}, "is no path inside the run"),
         ({"kind": "file", "path": "missing"}, "No such file"),
-        ({"kind": "save", "path": "/etc/passwd"}, "nobody knows the kind 'save'"),
+        ({"kind": "save", "path": "passwd"}, "path is no whole path"),
+        ({"kind": "save"}, "path is no whole path"),
+        ({"kind": "save", "path": "/x", "base": "y"}, "base is no whole path"),
+        ({"kind": "save", "path": "/x", "policy": "never"}, "nobody knows the policy"),
+        ({"kind": "restore", "name": "../x"}, "is no path inside the run"),
+        ({"kind": "exit", "status": 0}, "nobody knows the kind 'exit'"),
         ({"kind": "spill", "path": "s"}, "spill wants a file that was spilt"),
         (b"[" * 100_000 + b"\n", "it is no JSON"),
         (b"x" * (LONGEST_LINE_BYTES + CHUNK_BYTES) + b"\n", "a line of more than"),
@@ -181,6 +193,21 @@ def test_flags_win_and_the_difference_is_noted(tmp_path):
         "init(name='other') was passed over: --name was given.",
         "The script's config was passed over where --config was given: lr.",
     ]
+
+
+def test_what_takes_longer_is_answered_when_it_is_done(heard):
+    with heard.connect() as peer:
+        for said in (
+            {"kind": "save", "path": "/x", "id": 7},
+            {"kind": "restore", "name": "x"},
+            history({"a": 1}, id=8),
+        ):
+            peer.sendall(json.dumps(said).encode() + b"\n")
+        with peer.makefile("rb") as lines:
+            assert sorted(next(lines) for _ in range(3)) == [
+                b"\n", b'{"id":7,"ok":true,"done":"save"}\n', b'{"id":8,"ok":true}\n',
+            ]  # fmt: skip
+    assert [said["kind"] for said in heard.errands] == ["save", "restore"]
 
 
 def test_a_spilt_line_is_taken_and_its_file_is_gone(heard):

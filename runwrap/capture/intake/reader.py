@@ -7,15 +7,18 @@ import select
 import socket
 import time
 
-from runwrap.capture.intake.line import BadLineError
+from runwrap.capture.intake.line import BadLineError, answer_to
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from runwrap.capture.intake.line import Line
     from runwrap.capture.intake.speech import Item, Speech
 
     EmitMany = Callable[[list[Item]], bool]
+    Answer = Callable[[dict[str, object] | None], object]
+    DoErrand = Callable[[Line, Answer], object]
 
 LONGEST_LINE_BYTES = 1 << 20
 CHUNK_BYTES = 1 << 18
@@ -65,12 +68,16 @@ class Intake:
     """Reads every connection to a listening socket, in one thread, until `stop_fd` is readable.
 
     `emit_many` keeps what came together and tells whether it could: then those who asked are answered.
+    `do_errand` does what takes longer, and answers when it is done; None says that it goes on.
     """
 
-    def __init__(self, listener_fd: int, stop_fd: int, speech: Speech, emit_many: EmitMany) -> None:
+    def __init__(
+        self, listener_fd: int, stop_fd: int, speech: Speech, emit_many: EmitMany, do_errand: DoErrand
+    ) -> None:
         self.listener = socket.socket(fileno=os.dup(listener_fd))
         self.speech = speech
         self.emit_many = emit_many
+        self.do_errand = do_errand
         self.connections: dict[int, Connection] = {}
         self.stop_fd = stop_fd
         self.poller = select.epoll()
@@ -159,3 +166,16 @@ class Intake:
                 answers.append(answer)
         if (not items or self.emit_many(items)) and answers:
             connection.answer(b"".join(answers))
+        errands, self.speech.errands = self.speech.errands, []
+        for said in errands:
+            self.do_errand(said, answer_on(connection, said))
+
+
+def answer_on(connection: Connection, said: Line) -> Answer:
+    """Return what answers one who has asked; an empty line says that it takes longer."""
+
+    def answer(text: dict[str, object] | None) -> None:
+        line = answer_to(said, text or {})
+        connection.answer(line if text else line and b"\n")
+
+    return answer

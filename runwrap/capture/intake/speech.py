@@ -32,6 +32,9 @@ SPILL_PREFIX = ".spill-"
 LEVELS = ("info", "warning", "error")
 RULES = ("last", "min", "max", "mean", "best", "none")
 CALLED = ("project", "name", "group", "job_type")
+POLICIES = ("now", "live", "end")
+# Who asks for these is answered when they are done.
+ERRANDS = ("save", "restore")
 
 
 class Speech:
@@ -49,6 +52,8 @@ class Speech:
         self.files_path = files_path
         self.flags = dict(run["config"])
         self.next_step: dict[int, int] = {}
+        self.told_files: set[str] = set()
+        self.errands: list[Line] = []
         self.refused = 0
         self.note = note
 
@@ -60,6 +65,8 @@ class Speech:
         except BadLineError as error:
             error.answer = answer_to(said, {"ok": False, "error": str(error)})
             raise
+        if said["kind"] in ERRANDS:
+            return b""
         more = {"run": self.run} if said["kind"] in ("hello", "init") else {}
         return answer_to(said, {"ok": True, **more})
 
@@ -160,6 +167,7 @@ class Speech:
             "size_bytes": found.st_size,
             "policy": "now",
         }
+        self.told_files.add(path)
         items.append(("file", data, time_s))
 
     def take_init(self, said: Line, time_s: float, items: list[Item]) -> None:
@@ -184,6 +192,22 @@ class Speech:
             raise BadLineError("spill wants a file that was spilt")
         line = read_spill(path)
         self.take(line, time_s, items)
+
+    def take_save(self, said: Line, time_s: float, items: list[Item]) -> None:
+        """Take that files are to be kept."""
+        for key in ("path", "base"):
+            path = text(said, key)
+            if (path is not None or key == "path") and (not os.path.isabs(path or "") or "\0" in str(path)):
+                raise BadLineError(f"{key} is no whole path, from the root: {str(path)[:80]!r}")
+        if said.get("policy") not in (None, *POLICIES):
+            raise BadLineError(f"nobody knows the policy {said.get('policy')!r}: {', '.join(POLICIES)}"[:300])
+        self.errands.append(said)
+
+    def take_restore(self, said: Line, time_s: float, items: list[Item]) -> None:
+        """Take that somebody asks for a file of this or another run."""
+        inside(text(said, "name") or "")
+        text(said, "run")
+        self.errands.append(said)
 
     def take_hello(self, said: Line, time_s: float, items: list[Item]) -> None:
         """Take who speaks."""
