@@ -48,6 +48,7 @@ class Settings:
     resume: bool
     dir: str | None
     config: dict[str, object]
+    config_file: list[str]
     metric: list[str]
     hooks: list[str]
     no_inject: bool
@@ -91,6 +92,8 @@ def load(
         value, origin[option.name], base = choose(option, given, environ, files)
         if option.kind == "path" and isinstance(value, str):
             value = absolute(value, base or cwd, environ)
+        elif option.kind == "paths" and isinstance(value, list):
+            value = [absolute(path, base or cwd, environ) for path in value]
         if value is not None or option.name not in values:
             values[option.name] = value
     if given.get("resume") and not values["id"]:

@@ -152,7 +152,11 @@ class Config:
 
     def _set(self, values: "dict[str, Any]", may_change: bool) -> None:
         self._know()
-        stored = {key: self._plain(value) for key, value in values.items() if key not in self._given}
+        stored = {key: self._plain(value) for key, value in values.items()}
+        given = {key: stored.pop(key) for key in list(stored) if key in self._given}
+        differing = {key: value for key, value in given.items() if self._stored.get(key) != value}
+        if differing:
+            self._send(differing)  # which the run passes over, and notes
         changed = {key: new for key, new in stored.items() if self._stored.get(key, MISSING) != new}
         if not may_change:
             for key, new in changed.items():

@@ -11,7 +11,7 @@ from runwrap.record import new_run_id, new_run_name
 from runwrap.settings import data_root
 from runwrap.store.journal import Journal, JournalError
 from runwrap.store.layout import project_folder
-from runwrap.store.liveness import boot_id, pid_namespace, pid_started
+from runwrap.store.liveness import boot_id, pid_namespace, pid_started, user_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,13 +32,16 @@ SIGKILL = 9
 
 
 class RunFolder:
-    """A run on disk, from its first record to its last.
+    """A run on disk, from its first record to its last; `files` is the config that was given in files.
 
     Raises: StoreError, where it cannot be made.
     """
 
-    def __init__(self, settings: Settings, words: list[str], cwd: str) -> None:
+    def __init__(
+        self, settings: Settings, words: list[str], cwd: str, files: dict[str, dict[str, object]]
+    ) -> None:
         self.settings = settings
+        self.config_files = files
         self.words = words
         self.cwd = cwd
         self.started_s = time.time()
@@ -84,14 +87,23 @@ class RunFolder:
             "job_type": self.settings.job_type,
             "dir": self.path,
             "files": self.files_path,
-            "config": dict(self.settings.config),
-            "flags": sorted(self.settings.config),
+            "config": (given := self.given_config()),
+            "flags": sorted(given),
         }
+
+    def given_config(self) -> dict[str, object]:
+        """Return the config that the user has given: the later ones of the files, then the flags."""
+        given: dict[str, object] = {}
+        for values in (*self.config_files.values(), self.settings.config):
+            given |= values
+        return given
 
     def begin(self, mode: str, streams: list[str]) -> None:
         """Write what is known before the start: the run, and what the command line says of it."""
         settings = self.settings
         records: Marks = [("run", self.run_facts(mode, streams), self.started_s)]
+        for path, values in self.config_files.items():
+            records.append(("config", {"values": values, "source": "file", "path": path}, self.started_s))
         if settings.config:
             records.append(("config", {"values": settings.config, "source": "flag"}, self.started_s))
         if settings.tags:
@@ -285,13 +297,3 @@ def is_text(raw: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return True
-
-
-def user_name() -> str:
-    """Name the user, as the system knows them."""
-    import pwd
-
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        return str(os.getuid())

@@ -15,7 +15,8 @@ VERBS = frozenset(
 VERB_FLAGS = frozenset({"-h", "--help", "--version", "--install-completion", "--show-completion"})
 COMPLETION_VARIABLE = "_RUNWRAP_COMPLETE"
 
-WANTED = {"list": "a list of text", "words": "a list of text", "pairs": "a table", "flag": "yes or no"}
+LISTS = ("list", "words", "paths")
+WANTED = dict.fromkeys(LISTS, "a list of text") | {"pairs": "a table", "flag": "yes or no"}
 WORDS = ({"0", "false", "no", "off"}, {"1", "true", "yes", "on"})
 ID_LETTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-")
 
@@ -23,7 +24,7 @@ ID_LETTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123
 class Option:
     """An option of the launch, which is also a variable and, mostly, a key in the settings files.
 
-    Kinds: text, path, flag, pairs (KEY=VALUE), list, and words (a list split at commas and white space).
+    Kinds: text, path, paths, flag, pairs (KEY=VALUE), list, and words (split at commas and white space).
     """
 
     __slots__ = ("check", "flag", "help", "in_files", "kind", "metavar", "name", "variable")
@@ -50,7 +51,7 @@ class Option:
     @property
     def default(self) -> object:
         """Return the value where nothing gives one."""
-        return {"list": [], "words": [], "pairs": {}, "flag": False}.get(self.kind)
+        return [] if self.kind in LISTS else {"pairs": {}, "flag": False}.get(self.kind)
 
     def read(self, text: str) -> object:
         """Return what one occurrence on the command line says. Raises: ValueError with the reason."""
@@ -58,7 +59,7 @@ class Option:
             self.check(text)
         if self.kind == "words":
             return text.replace(",", " ").split()
-        if self.kind == "list":
+        if self.kind in ("list", "paths"):
             return [text] if text else []
         return pair(text) if self.kind == "pairs" else text
 
@@ -66,7 +67,7 @@ class Option:
         """Return what the environment variable says. Raises: ValueError with the reason."""
         if self.kind == "flag":
             return truth(text)
-        if self.kind == "list":
+        if self.kind in ("list", "paths"):
             return [line for line in text.splitlines() if line]
         return pairs(text) if self.kind == "pairs" else self.read(text)
 
@@ -78,7 +79,7 @@ class Option:
             return plain(value)
         if self.kind not in ("pairs", "flag") and isinstance(value, str):
             return self.read(value)
-        if self.kind in ("list", "words") and is_texts(value):
+        if self.kind in LISTS and is_texts(value):
             return value
         raise ValueError(f"wants {WANTED.get(self.kind, 'text')}, not {in_words(value)}")
 
@@ -196,6 +197,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("resume", "flag", "", "Go on with the run of --id if there is one.", in_files=False),
     Option("dir", "path", "FOLDER", "Folder that all runs are kept in.", check=filled),
     Option("config", "pairs", "KEY=VALUE", "A value of the run's config, JSON or text; may be repeated."),
+    Option("config_file", "paths", "FILE", "YAML, JSON or TOML file with config; may be repeated."),
     Option("metric", "list", "PATTERN", "Metrics in the output: regex, off, +word, -word; may be repeated."),
     Option("hooks", "words", "A,B", "Framework hooks: all, none, +name, -name; may be repeated."),
     Option("no_inject", "flag", "", "Do not put anything into Python scripts."),

@@ -50,13 +50,22 @@ def launch(arguments: list[str]) -> int:
     check(command)
     if settings.off:
         return run_untouched(command)
-    folder = RunFolder(settings, words, cwd)
+    folder = RunFolder(settings, words, cwd, config_files(settings))
     command.environ = environ | folder.environ()
     if not settings.no_inject:
         command.environ |= injected(environ)
     command.signal_mask = signals.block_all()
     command.ignores_children = signals.mind_children()
     return Launch(settings, folder, command).run()
+
+
+def config_files(settings: Settings) -> dict[str, dict[str, object]]:
+    """Return what the files of config say that the user has named. Raises: SettingsError."""
+    if not settings.config_file:
+        return {}
+    from runwrap.launch.config_file import read_config_file
+
+    return {path: read_config_file(path) for path in settings.config_file}
 
 
 class Launch:

@@ -57,3 +57,13 @@ def read_text(path: str) -> str | None:
         return None
     finally:
         os.close(fd)
+
+
+def user_name() -> str:
+    """Name the user, as the system knows them."""
+    import pwd
+
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())

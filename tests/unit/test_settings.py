@@ -20,9 +20,25 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 NOBODY = 65534
-TEXTS = {"text": "x", "path": "/x", "list": "x", "words": "x", "pairs": "x=1", "flag": "yes"}
-VALUES = {"text": "x", "path": "/x", "list": ["x"], "words": ["x"], "pairs": {"x": 1}, "flag": True}
-KEYS = {"text": '"x"', "path": '"/x"', "list": '["x"]', "words": '["x"]', "pairs": "{x = 1}", "flag": "true"}
+TEXTS = {"text": "x", "path": "/x", "paths": "/x", "list": "x", "words": "x", "pairs": "x=1", "flag": "yes"}
+VALUES = {
+    "text": "x",
+    "path": "/x",
+    "paths": ["/x"],
+    "list": ["x"],
+    "words": ["x"],
+    "pairs": {"x": 1},
+    "flag": True,
+}
+KEYS = {
+    "text": '"x"',
+    "path": '"/x"',
+    "paths": '["/x"]',
+    "list": '["x"]',
+    "words": '["x"]',
+    "pairs": "{x = 1}",
+    "flag": "true",
+}
 
 
 class Desk:
