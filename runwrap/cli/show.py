@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 MOST_LINES = 30
 LONGEST_KEY = 30
+LONGEST_PART = 200
 
 
 def register(app: typer.Typer) -> None:
@@ -131,4 +132,13 @@ def in_words(key: str, value: object) -> str:
         return ", ".join(value)
     if isinstance(value, (int, float)) and key.endswith("_bytes"):
         return size_in_words(value)
+    if isinstance(value, dict) and "_type" in value:
+        return medium_in_words(value)
     return json.dumps(value, ensure_ascii=False)
+
+
+def medium_in_words(value: dict[str, Any]) -> str:
+    """Say what kind of medium a value is, and where it lies."""
+    size = f" {value['width']}x{value['height']}" if "width" in value and "height" in value else ""
+    parts = [f"{value['_type']}{size}", value.get("path"), value.get("caption")]
+    return "  ".join(str(part)[:LONGEST_PART] for part in parts if part)
