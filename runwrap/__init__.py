@@ -1,5 +1,6 @@
 """runwrap: put it in front of any command and the command becomes a tracked experiment."""
 
+import os
 import sys
 
 TYPE_CHECKING = False
@@ -111,3 +112,10 @@ class Package(ModuleType):
 
 
 sys.modules[__name__].__class__ = Package
+OUR_OWN = ("runwrap", "runwrap-command.py", "-m", "__main__.py")
+if (
+    os.environ.get("RUNWRAP_SOCKET")
+    and os.path.basename(*getattr(sys, "argv", [])[:1] or [""]) not in OUR_OWN
+):
+    # Here and not at the first row: that may come in a signal handler, or while another thread forks.
+    from runwrap.inject import api as api

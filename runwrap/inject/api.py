@@ -8,7 +8,7 @@ import os
 import sys
 from types import ModuleType
 
-from runwrap.inject import channel, values
+from runwrap.inject import channel, familiar, values
 from runwrap.inject.collector import Collector, NoCollectorError
 from runwrap.inject.config import Config, ConfigChangeError
 from runwrap.inject.run import Run, never
@@ -16,7 +16,6 @@ from runwrap.inject.summary import Points, Summary
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any
 
 __all__ = ["Config", "ConfigChangeError", "Run", "Summary", "config", "init", "log", "run", "summary"]
@@ -158,12 +157,12 @@ def init(
     settled = {"id": id, "resume": resume, "dir": dir}
     begin_again()
     run._wake = wake
-    passed_over = sorted(unknown)
+    passed_over = sorted(set(unknown) - familiar.IDLE)
     if mode_of(mode) == "disabled":
         run._is_on, run._wake = False, never
     elif os.environ.get("RUNWRAP_SOCKET"):
         run._is_on = True
-        passed_over += [key for key in SETTLED if settled[key]]
+        passed_over += [key for key in SETTLED if settled[key] and (id or key == "dir")]
     else:
         run._is_on = begin_outside(dict(said, tags=tags, **{key: word(settled[key]) for key in SETTLED}))
     if run._is_on:
@@ -224,46 +223,11 @@ def end(status: int) -> None:
 run._end = end
 
 
-class AlertLevel:
-    """Words for how urgent an alert is."""
-
-    INFO = "info"
-    WARN = "warning"
-    ERROR = "error"
-
-
-class Settings:
-    """Settings of another tracker, which mean nothing here."""
-
-    def __init__(self, *_: "Any", **named: "Any") -> None:
-        self.__dict__.update(named)
-
-
-def login(*_: "Any", **__: "Any") -> bool:
-    """Do nothing: there is nothing to log in to."""
-    return True
-
-
-setup = teardown = require = login
-
-
-def missing(name: str, instead: str) -> "Callable[..., Any]":
-    """Return what says that something is not there, and what there is."""
-
-    def refuse(*_: "Any", **__: "Any") -> "Any":
-        raise NotImplementedError(f"runwrap has no {name}; {instead}")
-
-    return refuse
-
-
-ARTIFACTS = "runwrap.save(path) puts a file into the run"
-RUNS = "`runwrap runs` and `runwrap show` tell of runs"
-Artifact = missing("Artifact", ARTIFACTS)
-Api = missing("Api", RUNS)
-for _name in ("log_artifact", "use_artifact", "link_artifact", "log_model", "use_model"):
-    globals()[_name] = run.__dict__[_name] = missing(_name, ARTIFACTS)
-for _name in ("sweep", "agent", "controller"):
-    globals()[_name] = missing(_name, RUNS)
+login = setup = teardown = require = familiar.login
+Settings, AlertLevel = familiar.Settings, familiar.AlertLevel
+Artifact, Api = familiar.missing("Artifact"), familiar.missing("Api")
+for _name in familiar.ABSENT:
+    globals()[_name] = run.__dict__[_name] = familiar.missing(_name)
 
 
 class Door(ModuleType):

@@ -112,6 +112,7 @@ class Config:
             _values=dict(values or {}),
             _stored={},
             _given=set(),
+            _of_others=set(),
             _send=send,
             _plain=plain,
             _mapping_of=mapping_of,
@@ -131,6 +132,7 @@ class Config:
         for key, value in values.items():
             if key in self._given or key not in self._stored:
                 self._values[key] = self._stored[key] = value
+                self._of_others.add(key)
 
     def update(self, values: "Any" = None, allow_val_change: "bool | None" = None, **more: "Any") -> None:
         """Set settings: of a dict, a Namespace, a dataclass or the like. Raises: ConfigChangeError."""
@@ -159,14 +161,15 @@ class Config:
             self._send(differing)  # which the run passes over, and notes
         changed = {key: new for key, new in stored.items() if self._stored.get(key, MISSING) != new}
         if not may_change:
-            for key, new in changed.items():
-                refuse_change(key, self._stored.get(key, MISSING), new)
+            for key in changed.keys() - self._of_others:  # each rank may have its own
+                refuse_change(key, self._stored.get(key, MISSING), changed[key])
         self._keep({key: values[key] for key in stored}, changed)
 
     def _keep(self, values: "dict[str, Any]", changed: "dict[str, Any]") -> None:
         """Take values over, and say those that are new."""
         self._values.update(values)
         self._stored.update(changed)
+        self._of_others.difference_update(values)
         if changed:
             self._send(changed)
 
@@ -176,7 +179,7 @@ class Config:
             return
         old = self._stored.get(key)
         new = joined(old, self._plain(inner))
-        if not self._may_change:
+        if not self._may_change and key not in self._of_others:
             after = dict(leaves_of(new, key))
             for path, value in leaves_of(old, key):
                 if after.get(path, MISSING) != value:

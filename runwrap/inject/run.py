@@ -1,6 +1,7 @@
 """The run as the script has it: what it is called, what it logs, and its end."""
 
 import os
+import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,14 +39,16 @@ class Run:
     ) -> None:
         self.config = config
         self.summary = summary
-        self._channel = channel
-        self._values = values
         self._points = points
-        self._history = channel.history
+        # Their functions, not the modules: a module that somebody holds is emptied when Python ends.
+        self._history, self._say, self._get_answer = channel.history, channel.say, channel.ask
+        self._row, self._whole = values.row, values.whole
+        self._is_ending: "Callable[[], bool]" = sys.is_finalizing
         # Whether rows are sent; where they are not, `_wake` looks whether that has changed.
         self._is_on = False
         self._wake: "Callable[[], bool]" = never
         self._end: "Callable[[int], Any]" = never
+        self._step = 0
         self._facts: "dict[str, Any] | None" = None
         self._tags: "tuple[str, ...]" = ()
         self._notes = ""
@@ -61,16 +64,21 @@ class Run:
         """
         if not self._is_on and not self._wake():
             return
-        if type(values) is not dict:
-            values = self._values.row(values, self._complain)
-        for name, value in values.items():
-            if type(value) is not float or type(name) is not str:
-                values = self._values.row(values, self._complain)
-                break
-        if step is not None and type(step) is not int:
-            step = self._values.whole(step, self._complain)
-        self._points.take(values)
-        self._history(values, step, commit)
+        try:
+            # A copy, for another thread may change them.
+            values = dict(values) if type(values) is dict else self._row(values, self._complain)
+            for name, value in values.items():
+                if type(value) is not float or type(name) is not str:
+                    values = self._row(values, self._complain)
+                    break
+            if step is not None and type(step) is not int:
+                step = self._whole(step, self._complain)
+            self._points.take(values)
+            self._history(values, step, commit)
+            self._step = (self._step if step is None else step) + (commit is not False)
+        except (AttributeError, ImportError, TypeError):
+            if not self._is_ending():  # then much of what we need is gone
+                raise
 
     def define_metric(
         self,
@@ -93,7 +101,7 @@ class Run:
         rule = known[0] if known else None
         step_metric = None if step_metric is None else str(getattr(step_metric, "name", step_metric))
         self._points.define(name, rule, goal)
-        self._channel.say("metric", name=name, step_metric=step_metric, summary=rule, goal=goal)
+        self._say("metric", name=name, step_metric=step_metric, summary=rule, goal=goal)
 
     def alert(self, title: "Any", text: "Any" = "", level: "Any" = "info", **others: "Any") -> None:
         """Say something that people should know now; the level is info, warning or error."""
@@ -102,18 +110,18 @@ class Run:
         word = str(getattr(level, "value", level) or "info").lower()
         word = LEVELS.get(word, word)
         known = word if word in KNOWN_LEVELS else "warning"
-        self._channel.say("alert", title=str(title), text=str(text), level=known)
+        self._say("alert", title=str(title), text=str(text), level=known)
 
     def finish(self, exit_code: "int | None" = None, status: "int | None" = None, **others: "Any") -> None:
         """End the run that init() began; under runwrap the run ends with its command."""
         self._end(int(exit_code or status or 0))
 
     def _complain(self, text: str) -> None:
-        self._channel.say("notice", level="warning", part="client", text=text)
+        self._say("notice", level="warning", part="client", text=text)
 
     def _ask(self, kind: str, **data: "Any") -> "dict[str, Any]":
         """Say a line whose answer tells of the run, and keep what it tells."""
-        answer = self._channel.ask(kind, **data) if self._is_on or self._wake() else None
+        answer = self._get_answer(kind, **data) if self._is_on or self._wake() else None
         self._facts = (answer or {}).get("run") or dict(self._facts or {})
         return self._facts
 
@@ -123,7 +131,7 @@ class Run:
 
     def _begin(self, facts: "dict[str, Any] | None" = None) -> None:
         """Forget what was known of another run."""
-        self._facts, self._tags, self._notes = facts, (), ""
+        self._facts, self._tags, self._notes, self._step = facts, (), "", 0
         self._points.clear()
 
     @property
@@ -145,6 +153,21 @@ class Run:
     def project(self) -> str:
         """The project of the run."""
         return str(self._fact("project") or "")
+
+    @property
+    def step(self) -> int:
+        """The step that is logged next, as far as this process knows."""
+        return self._step
+
+    @property
+    def entity(self) -> str:
+        """Nobody: runs belong to who can read them."""
+        return ""
+
+    @property
+    def path(self) -> str:
+        """The project and the id of the run."""
+        return f"{self.project}/{self.id}"
 
     @property
     def group(self) -> "str | None":
@@ -188,7 +211,7 @@ class Run:
         removed = [tag for tag in self._tags if tag not in new]
         self._tags = new
         if self._is_on or self._wake():
-            self._channel.say("tag", add=added, remove=removed)
+            self._say("tag", add=added, remove=removed)
 
     @property
     def notes(self) -> str:
@@ -200,7 +223,13 @@ class Run:
         """Say what the run is about."""
         self._notes = str(text or "")
         if self._is_on or self._wake():
-            self._channel.say("note", text=self._notes)
+            self._say("note", text=self._notes)
+
+    def log_code(self, *_: "Any", **__: "Any") -> None:
+        """Do nothing: the commit and what differs from it are recorded anyway."""
+
+    def mark_preempting(self) -> None:
+        """Do nothing: a run that is ended from outside shows that."""
 
     @property
     def disabled(self) -> bool:

@@ -68,7 +68,7 @@ class Points:
         """Return how a metric is to be read; its own name goes before patterns."""
         if name in self.rules or not self.rules:
             return self.rules.get(name, "last")
-        patterns = [pattern for pattern in self.rules if "*" in pattern]
+        patterns = [pattern for pattern in list(self.rules) if "*" in pattern]
         if not patterns:
             return "last"
         from fnmatch import fnmatchcase

@@ -19,17 +19,8 @@ DEEPEST = 50
 MOST_BITS = 2048
 MOST_LISTED = 1000
 DONE = (str, float, bool, type(None))
-# What classes of other people raise when they are asked for a number, a text or their items.
-ODD = (
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    LookupError,
-    OSError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-)
+# Classes of other people raise errors of their own when they are asked for a number, a text or their items.
+ODD = Exception
 NOTHING = object()
 
 
@@ -149,7 +140,8 @@ def item_of(value: "Any") -> "Any":
         return float(item)
     if isinstance(item, bytes):
         return text_of(item)
-    return number_of(item)
+    item = item.item() if hasattr(item, "item") else item
+    return NOTHING if hasattr(item, "item") else number_of(item)  # what has items without end is a mock
 
 
 def mapping_of(value: "Any") -> "dict[Any, Any] | None":

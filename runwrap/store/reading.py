@@ -57,9 +57,13 @@ class JournalReader:
             os.close(fd)
 
     def lines(self, fd: int) -> Iterator[bytes]:
-        """Yield whole lines; one too long to be a record is passed over."""
+        """Yield the whole lines that there are now; one too long to be a record is passed over.
+
+        Who writes faster than we read would else never let us end.
+        """
         rest, at, skipping = b"", self.offset, False
-        while block := os.pread(fd, BLOCK_BYTES, at):
+        end = os.fstat(fd).st_size
+        while block := os.pread(fd, min(BLOCK_BYTES, max(0, end - at)), at):
             at += len(block)
             *whole, rest = (rest + block).split(b"\n")
             for line in whole:

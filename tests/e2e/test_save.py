@@ -142,7 +142,7 @@ for word in ({first["id"]!r}, "w/" + {first["id"]!r}, {first["name"]!r}, "somebo
         ("restore('x', 'nobody')", "FileNotFoundError", "no run is called 'nobody'"),
         ("restore('../x')", "ValueError", "leads out of"),
         ("restore('/etc/passwd')", "ValueError", "leads out of"),
-        ("save()", "TypeError", "wants the path"),
+        ("save(5)", "TypeError", "expected str, bytes or os.PathLike"),
         ("save('x', policy='sometimes')", "ValueError", "live, now, end"),
         ("save('x', base_path='/nowhere')", "ValueError", "does not lie in that folder"),
     ],

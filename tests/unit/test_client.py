@@ -29,6 +29,7 @@ class Listener:
         self.lines = []
         self.may_read = threading.Event()
         self.may_read.set()
+        self.are_all_in = threading.Event()
         self.threads = []
         self.peers = []
         self.socket = socket.socket(socket.AF_UNIX)
@@ -41,9 +42,13 @@ class Listener:
         """Take connections, each in a thread."""
         while True:
             try:
-                peer, _ = self.socket.accept()
+                peer, name = self.socket.accept()
             except OSError:
                 return
+            if name:  # our own, after all others
+                self.are_all_in.set()
+                peer.close()
+                continue
             thread = threading.Thread(target=self.read, args=(peer,), daemon=True)
             self.peers.append(peer)
             self.threads.append(thread)
@@ -89,6 +94,11 @@ class Listener:
 
     def heard(self, *kinds):
         """Return what was said, when all who spoke have ended."""
+        self.are_all_in.clear()
+        with socket.socket(socket.AF_UNIX) as last:
+            last.bind(f"{self.path}-{len(os.listdir(os.path.dirname(self.path)))}")
+            last.connect(self.path)
+            assert self.are_all_in.wait(DEADLINE_S)
         for thread in self.threads:
             thread.join(DEADLINE_S)
             assert not thread.is_alive()
@@ -151,11 +161,24 @@ runwrap.log({}, step=8.0, commit=True)
     assert listener.heard("notice") == []
 
 
+def test_a_run_knows_its_step(listener):
+    text = """
+run = runwrap.run
+for values, more, step in (
+    ({"a": 1}, {}, 1), ({"a": 1}, {"commit": False}, 1), ({"b": 1}, {}, 2), ({"a": 1}, {"step": 7}, 8), ({}, {}, 9),
+):
+    runwrap.log(values, **more)
+    assert run.step == step, (run.step, step)
+"""
+    script(text, listener)
+
+
 def test_the_other_kinds(listener):
     script(
         """
 class Level: value = "WARN"
-run = runwrap.init("digits", name="one", tags="a", notes="n", group="g", entity="me", resume="allow")
+run = runwrap.init("digits", name="one", tags="a", notes="n", group="g", entity="me", dir=".", monitor=True)
+assert run.entity == "" and run.log_code(".") is None and run.path == run.project + "/" + run.id
 run.tags += ("b",)
 run.notes = "more"
 runwrap.alert("title", "text", Level)
@@ -177,7 +200,7 @@ run.finish()
         "group": "g",
     }
     assert said[1]["kind"] == "notice"
-    assert "entity, resume" in said[1]["text"]
+    assert "passed over: monitor, dir." in said[1]["text"]
     assert said[2:6] == [
         {"kind": "tag", "add": ["b"], "remove": []},
         {"kind": "note", "text": "more"},

@@ -96,6 +96,12 @@ def test_what_was_given_to_runwrap_stays(config, sent):
     assert (config.lr, config.seen) == (0.5, 2)
     # What differs is said, so that the run can note it.
     assert sent == [{"lr": 0.1}, {"lr": 0.2}, {"lr": 0.3}, {"seen": 2}]
+    config._begin(lambda: ({"seen": 1, "deep": {"x": 1}}, []), may_change=False)
+    config.deep.x = 2
+    config.seen = 3
+    with pytest.raises(ConfigChangeError):  # from here on it is its own
+        config.seen = 4
+    assert sent[-2:] == [{"deep": {"x": 2}}, {"seen": 3}]
     config._begin(lambda: ({"lr": 0.5, "other": 1}, None), may_change=False)
     config.update({"lr": 0.1, "other": 2, "x": {"y": 1}})
     assert config.as_dict() == {"lr": 0.5, "other": 1, "x": {"y": 1}}

@@ -134,6 +134,19 @@ def test_a_reader_goes_on_where_it_left_off(tmp_path: Path) -> None:
     assert reader.offset == path.stat().st_size
 
 
+def test_a_reader_ends_though_the_writer_is_faster(tmp_path: Path) -> None:
+    path = str(tmp_path / "journal.jsonl")
+    journal = Journal(path)
+    journal.append("note", {"text": "0"})
+    read = 0
+    reader = JournalReader(path)
+    for _ in reader.records():
+        read += 1
+        journal.append_many([("note", {"text": "more"}, 1.0)] * 2)
+    assert read == 1
+    assert len(list(reader.records())) == 2
+
+
 def test_a_line_without_end_is_passed_over_in_bounded_memory(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
     with path.open("wb") as file:

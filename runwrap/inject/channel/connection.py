@@ -1,8 +1,10 @@
 """What one process says: each line is sent at once, and whole or not at all."""
 
+import atexit
 import os
 from _thread import RLock
 from itertools import count
+from select import POLLOUT, poll
 from time import monotonic
 
 from runwrap.inject.channel.line import line_of, notice_of, whoever
@@ -126,8 +128,6 @@ class Connection:
 
     def wait(self, line: bytes) -> "OSError | None":
         """Wait until there is room for a line, but not for long; return what was in the way."""
-        from select import POLLOUT, poll
-
         deadline_s = monotonic() + PATIENCE_S
         poller = poll()
         if self.peer is not None:
@@ -150,8 +150,6 @@ class Connection:
         self.is_stalled = True
         self.dropped += 1
         if not self.is_watched:
-            import atexit
-
             self.is_watched = True
             atexit.register(self.report)
 

@@ -1,6 +1,7 @@
 """A socket to the reader that is in nobody's way, and what is answered on one."""
 
 import _socket as socket  # in C; what `socket` itself imports beside takes 4 ms
+from fcntl import F_DUPFD_CLOEXEC, fcntl
 from time import monotonic, sleep
 
 TYPE_CHECKING = False
@@ -46,8 +47,6 @@ def opened(path: str) -> Peer:
 
 def raised(peer: Peer) -> Peer:
     """Move a socket to a descriptor that is out of the script's way."""
-    from fcntl import F_DUPFD_CLOEXEC, fcntl
-
     try:
         fd = fcntl(peer.fileno(), F_DUPFD_CLOEXEC, LOWEST_DESCRIPTOR)
     except OSError:
