@@ -17,7 +17,7 @@ from runwrap.launch.injection import injected
 from runwrap.launch.keeper import KeeperProcess, start_keeper
 from runwrap.launch.options import OPTIONS, parse
 from runwrap.launch.reception.desk import Desk
-from runwrap.launch.spawn import Command, fork, reap
+from runwrap.launch.spawn import Command, fork_aside, reap
 from runwrap.settings import load
 from runwrap.store.journal import JournalError
 
@@ -156,19 +156,11 @@ class Launch:
         """Fork the process that gathers the facts while the script runs already."""
         self.news, news_write = os.pipe()
 
-        def child() -> None:
-            os.setsid()
-            os.nice(5)
-            for fd in (keeper.orders, keeper.answers, *self.held()):
-                os.close(fd)
-            null = os.open(os.devnull, os.O_RDWR)
-            for fd in (0, 1, 2):
-                os.dup2(null, fd)
+        def work() -> None:
             for line in self.folder.collect_facts(self.guard, self.command, snapshot):
                 os.write(news_write, visible(line).encode(errors="replace")[:MOST_NEWS_BYTES] + b"\n")
-            os._exit(0)
 
-        pid = fork(child)
+        pid = fork_aside(work, [keeper.orders, keeper.answers, *self.held()])
         os.close(news_write)
         return pid
 

@@ -39,6 +39,23 @@ def fork(child: Callable[[], None]) -> int:
     return 0  # pragma: no cover
 
 
+def fork_aside(work: Callable[[], object], held: list[int]) -> int:
+    """Fork what works beside the script, quietly and without the descriptors in `held`; return its pid."""
+
+    def child() -> None:
+        os.setsid()
+        os.nice(5)
+        for fd in held:
+            os.close(fd)
+        null = os.open(os.devnull, os.O_RDWR)
+        for fd in (0, 1, 2):
+            os.dup2(null, fd)
+        work()
+        os._exit(0)
+
+    return fork(child)
+
+
 def reap(pid: int, timeout_s: float) -> None:
     """Wait for a child of ours to end, so long and no longer; it may go on when we are gone."""
     import select

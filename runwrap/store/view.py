@@ -153,7 +153,7 @@ class RunView:
         cause = str(end.get("cause", ""))
         if end.get("lost"):
             return "crashed", cause
-        if end.get("signal"):
+        if end.get("signal") or end.get("status") is None:
             return "killed", cause
         return ("finished" if end.get("status") == 0 else "failed"), cause
 

@@ -1,6 +1,7 @@
 """A script that calls init() without runwrap starts a collector of its own, and tells it how it ended."""
 
 import json
+import os
 import sys
 
 import pytest
@@ -132,5 +133,8 @@ def test_without_a_collector_the_script_runs_on(command, reason):
 
 def test_where_runwrap_is_looked_for():
     text = "from runwrap.inject.collector import collect_command\nprint(collect_command())"
+    beside = os.path.join(sys.prefix, "bin/runwrap")
+    assert script(text, PATH="/nowhere") == f"{[beside]}\n"
+    text = "import sys; sys.prefix = '/nowhere'\n" + text
     assert script(text, PATH="/nowhere") == f"{[sys.executable, '-m', 'runwrap']}\n"
     assert environ_of()["PATH"]
