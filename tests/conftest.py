@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -30,3 +31,41 @@ def wrapper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setenv("RUNWRAP_DIR", str(tmp_path / "data"))
     chosen = os.environ.get("RUNWRAP_TEST_WRAPPER", "").split()
     return chosen or [str(Path(sys.executable).with_name("runwrap"))]
+
+
+def python_with(name: str, *arguments: str | Path) -> str:
+    """Return an interpreter with what pip installs by these arguments; it is made once, beside that of the tests.
+
+    RUNWRAP_TEST_NAME_PYTHON names another one. Where nothing can be installed the test is skipped.
+    """
+    given = os.environ.get(f"RUNWRAP_TEST_{name.upper()}_PYTHON")
+    if given:
+        return given
+    folder = Path(sys.prefix, f"runwrap-test-{name}")
+    python, made = folder / "bin/python", folder / "made"
+    if not made.exists():
+        subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
+        command = [python, "-m", "pip", "install", "-q", *arguments]
+        done = subprocess.run(command, check=False, capture_output=True, timeout=400)
+        if done.returncode != 0:
+            pytest.skip(f"cannot be installed here: {' '.join(map(str, arguments))}: {done.stderr[-200:]!r}")
+        made.touch()
+    return str(python)
+
+
+@pytest.fixture(scope="session")
+def media_python() -> str:
+    """Return an interpreter with what draws and counts, and without runwrap."""
+    return python_with("media", "numpy", "pillow", "matplotlib", "pandas", "plotly")
+
+
+@pytest.fixture(scope="session")
+def torch_python() -> str:
+    """Return an interpreter with PyTorch, for processors only, and Keras, and without runwrap."""
+    return python_with("torch", "torch==2.13.0", "numpy", "keras")
+
+
+@pytest.fixture(scope="session")
+def notebook_python() -> str:
+    """Return an interpreter with a kernel for notebooks, and with runwrap."""
+    return python_with("notebook", "nbclient", "ipykernel", "-e", Path(__file__).parents[1])

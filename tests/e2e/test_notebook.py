@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,7 +12,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.timeout(240)
 
-ROOT = Path(__file__).parents[2]
 # Executes a notebook as `jupyter execute` does, and writes it back with what its cells printed.
 EXECUTE = """
 import json, sys
@@ -27,21 +23,6 @@ for cell in notebook.cells:
     for output in cell.outputs:
         print(output.get("text") or output.get("data", {}).get("text/plain", ""), end="")
 """
-
-
-@pytest.fixture(scope="session")
-def notebook_python() -> str:
-    """Return an interpreter with a kernel for notebooks; it is made once, beside that of the tests."""
-    folder = Path(sys.prefix, "runwrap-test-notebook")
-    python, made = folder / "bin/python", folder / "made"
-    if not made.exists():
-        subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
-        subprocess.run(
-            [python, "-m", "pip", "install", "-q", "nbclient", "ipykernel"], check=True, timeout=200
-        )
-        subprocess.run([python, "-m", "pip", "install", "-q", "-e", ROOT], check=True, timeout=200)
-        made.touch()
-    return str(python)
 
 
 def execute(bench: Bench, python: str, *cells: str) -> bytes:
