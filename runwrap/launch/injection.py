@@ -57,15 +57,11 @@ def copied(cache: str) -> str:
     files = sorted(parts())
     ours = os.path.join(cache, "runwrap")
     place = os.path.join(ours, f"inject-{__version__}-{digest(files)}")
-    os.makedirs(cache, 0o700, exist_ok=True)
-    check_owner(cache, (os.geteuid(), 0))
-    try:
-        os.mkdir(ours, 0o700)
-    except FileExistsError:
-        check_owner(ours, (os.geteuid(),))
-    if not os.path.lexists(place):
-        make_copy(files, place)
-    check_owner(place, (os.geteuid(),))
+    make_folder(cache, (os.geteuid(), 0))
+    make_folder(ours, (os.geteuid(),))
+    make_folder(place, (os.geteuid(),))
+    for file in files:
+        copy_if_needed(os.path.join(PACKAGE, file), os.path.join(place, "runwrap", file))
     return os.path.join(place, "runwrap")
 
 
@@ -90,28 +86,31 @@ def digest(files: list[str]) -> str:
     return f"{crc32(repr((PACKAGE, told)).encode()):08x}"
 
 
-def check_owner(folder: str, users: tuple[int, ...]) -> None:
-    """Refuse a folder that others can write into, or that they have put there. Raises: PermissionError."""
-    link, found = os.lstat(folder), os.stat(folder)
-    is_open = found.st_mode & 0o022 and not found.st_mode & stat.S_ISVTX
-    if not stat.S_ISDIR(found.st_mode) or is_open or not {link.st_uid, found.st_uid} <= set(users):
-        raise PermissionError(folder)
+def make_folder(folder: str, owners: tuple[int, ...]) -> None:
+    """Make a folder where there is none. Raises: OSError, if others could write there, or have made it."""
+    try:
+        os.mkdir(folder, 0o700)
+    except FileExistsError:
+        link, found = os.lstat(folder), os.stat(folder)
+        is_open = found.st_mode & 0o022 and not found.st_mode & stat.S_ISVTX
+        if not stat.S_ISDIR(found.st_mode) or is_open or not {link.st_uid, found.st_uid} <= set(owners):
+            raise PermissionError(folder) from None
 
 
-def make_copy(files: list[str], place: str) -> None:
-    """Copy files of the package, so that all of them are there or none. Raises: OSError."""
+def copy_if_needed(source: str, target: str) -> None:
+    """Copy a file, unless that was done; others may do the same at this moment. Raises: OSError."""
+    try:
+        if os.stat(target).st_size == os.stat(source).st_size:
+            return
+    except FileNotFoundError:
+        os.makedirs(os.path.dirname(target), 0o700, exist_ok=True)
     import shutil
     import time
 
-    unfinished = f"{place}.{os.getpid()}.{time.time_ns()}"
-    os.mkdir(unfinished, 0o700)
+    unfinished = f"{target}.{os.getpid()}.{time.time_ns()}"
     try:
-        for file in files:
-            target = os.path.join(unfinished, "runwrap", file)
-            os.makedirs(os.path.dirname(target), exist_ok=True)
-            shutil.copyfile(os.path.join(PACKAGE, file), target)
-        os.rename(unfinished, place)
+        shutil.copyfile(source, unfinished)
+        os.replace(unfinished, target)
     except OSError:
-        shutil.rmtree(unfinished, ignore_errors=True)
-        if not os.path.isdir(place):  # else another one was faster
-            raise
+        os.unlink(unfinished)
+        raise

@@ -28,8 +28,8 @@ def transformer() -> tuple[torch.nn.Module, torch.Tensor]:
     return torch.nn.TransformerEncoder(layer, 6, enable_nested_tensor=False), torch.randn(4, 64, 384)
 
 
-def median_step_s(model: torch.nn.Module, batch: torch.Tensor) -> tuple[float, float]:
-    """Train for some steps; return the median and the mean time of one."""
+def steps_s(model: torch.nn.Module, batch: torch.Tensor) -> list[float]:
+    """Train for some steps; return the time of each."""
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-3)
     took = []
     for _ in range(STEPS):
@@ -38,28 +38,37 @@ def median_step_s(model: torch.nn.Module, batch: torch.Tensor) -> tuple[float, f
         model(batch).pow(2).mean().backward()
         optimizer.step()
         took.append(time.perf_counter() - began)
-    return statistics.median(took), statistics.mean(took)
+    return took
 
 
 def main() -> None:
-    """Print the ratios."""
+    """Print what a step takes, what a look takes, and the share of that."""
     for make in (perceptron, transformer):
         model, batch = make()
         size = sum(parameter.numel() for parameter in model.parameters())
-        means: dict[bool, list[float]] = {False: [], True: []}
-        median_step_s(model, batch)
+        turns: dict[bool, list[list[float]]] = {False: [], True: []}
+        steps_s(model, batch)
         for _ in range(TURNS):
             for is_watched in (False, True):
                 if is_watched:
                     runwrap.watch(model, log="all", log_freq=STEPS)
-                means[is_watched].append(median_step_s(model, batch)[1])
+                turns[is_watched].append(steps_s(model, batch))
                 runwrap.unwatch(model)
-        ratios = [watched / bare for bare, watched in zip(means[False], means[True], strict=True)]
-        ratio = statistics.median(ratios)
-        print(
-            f"{make.__name__}, {size / 1e6:.1f} M parameters: a step takes {1e3 * min(means[False]):.1f} ms"
-        )
-        print(f"  watched it takes {ratio:.4f} times as long (median of {TURNS}; {sorted(ratios)})")
+        print_figures(f"{make.__name__}, {size / 1e6:.1f} M parameters", turns[False], turns[True])
+
+
+def print_figures(title: str, bare: list[list[float]], watched: list[list[float]]) -> None:
+    """Print them for one model; the first step of a watched turn has the look, and is slower in any turn."""
+    step_s = statistics.median(took for turn in bare for took in turn)
+    other_s = statistics.median(took for turn in watched for took in turn[2:])
+    look_s = statistics.median(ours[0] - theirs[0] for theirs, ours in zip(bare, watched, strict=True))
+    ratios = sorted(sum(ours) / sum(theirs) for theirs, ours in zip(bare, watched, strict=True))
+    print(f"{title}: a step takes {1e3 * step_s:.1f} ms (median)")
+    print(f"  watched, one without a look takes {other_s / step_s:.4f} times as long (of medians)")
+    print(
+        f"  a look takes {1e3 * look_s:.1f} ms more: {100 * look_s / STEPS / step_s:.2f} % of {STEPS} steps"
+    )
+    print(f"  turns: {statistics.median(ratios):.4f} times as long (median), {[round(r, 3) for r in ratios]}")
 
 
 if __name__ == "__main__":

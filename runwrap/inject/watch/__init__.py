@@ -1,5 +1,7 @@
 """Look at models while they are trained: histograms of gradients and parameters, a table of the layers."""
 
+import weakref
+
 from runwrap.inject.watch.kerasmodel import WatchedKeras, is_keras
 from runwrap.inject.watch.torchmodel import WatchedTorch, is_torch
 
@@ -8,7 +10,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 KINDS = ("gradients", "parameters", "all", None)
-watched: "list[Any]" = []
+# What watches a model lives as long as that does, for the model's hooks hold it.
+watched: "dict[int, weakref.ref[Any]]" = {}
 
 
 def watch(
@@ -20,9 +23,10 @@ def watch(
     log_graph: bool = True,
     name: "str | None" = None,
 ) -> None:
-    """Log histograms at each `log_freq`-th step of training, and once a table of the layers.
+    """Log histograms at each `log_freq`-th backward pass of training, and once a table of the layers.
 
     They go into the row that is logged next. Only PyTorch tells of gradients, also below Keras.
+    Compile, wrap and freeze a model before: parameters that are replaced later are not known.
     Raises: TypeError, ValueError.
     """
     if log not in KINDS:
@@ -33,9 +37,10 @@ def watch(
     kinds = [kind_of(model) for model in listed]
     for model, kind in zip(listed, kinds):
         unwatch(model)
-        number = len(watched) if idx is None else idx
+        place = next(number for number in range(len(watched) + 1) if number not in watched)
+        number = place if idx is None else idx
         prefix = f"{name}/" if name else f"graph_{number}/" if number else ""
-        watched.append(kind(model, log, log_freq, prefix, log_graph))
+        watched[place] = weakref.ref(kind(model, log, log_freq, prefix, log_graph))
 
 
 def kind_of(model: "Any") -> "Any":
@@ -50,7 +55,9 @@ def kind_of(model: "Any") -> "Any":
 def unwatch(models: "Any" = None) -> None:
     """End what watch() began: for these models, or for all."""
     listed = models if isinstance(models, (list, tuple)) else [models]
-    for one in list(watched):
-        if models is None or any(one.model is model for model in listed):
-            watched.remove(one)
-            one.end()
+    for place, found in list(watched.items()):
+        one = found()
+        if one is None or models is None or any(one.model is model for model in listed):
+            del watched[place]
+            if one is not None:
+                one.end()

@@ -9,11 +9,18 @@ if TYPE_CHECKING:
 
 BINS = 64
 MIDDLE = BINS // 2
+# Tensors are counted by pieces, so that little memory is needed beside them.
+PIECE_LENGTH = 1 << 20
+PIECE_LENGTH_THERE = 1 << 24
+# Within these a range and its bins are far from the ends of what 32 bits hold.
+LEAST_WIDTH, MOST_WIDTH = 1e-30, 1e30
 
 
 def is_countable(tensor: "Any") -> bool:
     """Tell whether a tensor has numbers that can be counted."""
     torch = sys.modules["torch"]
+    if hasattr(tensor, "materialize"):  # it has no shape as yet
+        return False
     if tensor.is_quantized or tensor.device.type == "meta" or tensor.numel() == 0:
         return False
     return bool(tensor.is_floating_point() or tensor.is_complex()) and tensor.layout in (
@@ -25,57 +32,86 @@ def is_countable(tensor: "Any") -> bool:
 def counted(tensor: "Any") -> "Any":
     """Return least, greatest, how many are no finite numbers, and the counts, as one small tensor."""
     torch = sys.modules["torch"]
+    values = plain(tensor)
+    if values.device.type == "cpu":
+        return counted_here(torch, values.split(PIECE_LENGTH))
+    return counted_there(torch, values.split(PIECE_LENGTH_THERE))
+
+
+def plain(tensor: "Any") -> "Any":
+    """Return the values of a tensor in a row."""
     values = tensor.detach()
     if hasattr(values, "to_local"):
         values = values.to_local()  # this process's part of a tensor that lies in several
     if values.is_sparse:
         values = values.coalesce().values()
+    return values.reshape(-1)
+
+
+def real(torch: "Any", values: "Any") -> "Any":
+    """Return values of a kind that can be counted everywhere."""
     if values.is_complex():
         values = values.abs()
-    if values.dtype not in (torch.float32, torch.float64):
-        values = values.float()
-    values = values.reshape(-1)
-    if values.device.type == "cpu":
-        return counted_here(torch, values)
-    return counted_there(torch, values)
+    return values if values.dtype in (torch.float32, torch.float64) else values.float()
 
 
-def counted_here(torch: "Any", values: "Any") -> "Any":
+def counted_here(torch: "Any", pieces: "Any") -> "Any":
     """Count on a CPU, the fastest way."""
-    size = values.numel()
+    ranges = [range_of(torch, real(torch, piece)) for piece in pieces]
+    least, most = min(low for low, _, _ in ranges), max(high for _, high, _ in ranges)
+    are_finite = all(is_finite for _, _, is_finite in ranges)
+    counts = torch.zeros(BINS + 1, dtype=torch.int64)
+    size = 0
+    for piece in pieces:
+        size += piece.numel()
+        values = real(torch, piece)
+        values = values if are_finite else values[torch.isfinite(values)]
+        counts += torch.bincount(places(torch, values, least, most - least), minlength=BINS + 1)
+    counts[BINS - 1] += counts[BINS]  # what lies on the last edge
+    facts = torch.tensor([least, most, size - int(counts[:BINS].sum())], dtype=torch.float64)
+    return torch.cat([facts, counts[:BINS].double()])
+
+
+def range_of(torch: "Any", values: "Any") -> "tuple[float, float, bool]":
+    """Return the least and the greatest finite number, and whether all are finite."""
     least, most = torch.aminmax(values)
-    if not math.isfinite(least) or not math.isfinite(most):
-        values = values[torch.isfinite(values)]
-        if values.numel() == 0:
-            return torch.tensor([0.0, 0.0, size] + [0.0] * BINS, dtype=torch.float64)
-        least, most = torch.aminmax(values)
-    width = float(most) - float(least)
-    if not 0 < width < math.inf or not math.isfinite(BINS / width):
-        counts = torch.zeros(BINS + 1)
-        counts[0] = values.numel()
-    else:
-        places = ((values - least) * (BINS / width)).to(torch.uint8)
-        counts = torch.bincount(places, minlength=BINS + 1)
-    return joined(torch, least, most, torch.tensor(size - values.numel()), counts)
+    if math.isfinite(least) and math.isfinite(most):
+        return float(least), float(most), True
+    values = values[torch.isfinite(values)]
+    if values.numel() == 0:
+        return math.inf, -math.inf, False
+    return float(values.min()), float(values.max()), False
 
 
-def counted_there(torch: "Any", values: "Any") -> "Any":
+def places(torch: "Any", values: "Any", least: float, width: float) -> "Any":
+    """Return the bin of each value, all 0 where there is no width that can be divided."""
+    if not LEAST_WIDTH < width < MOST_WIDTH:
+        values = values.double()
+        if not 0 < width < math.inf or BINS / width == math.inf:
+            return torch.zeros_like(values, dtype=torch.uint8)
+    return (values - least).mul_(BINS / width).to(torch.uint8)
+
+
+def counted_there(torch: "Any", pieces: "Any") -> "Any":
     """Count on another device, without waiting for it."""
-    finite = torch.isfinite(values)
-    least = torch.where(finite, values, math.inf).min()
-    most = torch.where(finite, values, -math.inf).max()
-    width = torch.where(most > least, most - least, torch.ones_like(most))
-    counts = torch.histc((values - least) / width, BINS, 0, 1)
-    return joined(torch, least, most, values.numel() - finite.sum(), counts)
-
-
-def joined(torch: "Any", least: "Any", most: "Any", passed_over: "Any", counts: "Any") -> "Any":
-    """Put the parts into one tensor; what lies on the last edge is in the last bin."""
-    counts = counts.to(torch.float32 if counts.device.type == "mps" else torch.float64)
-    if len(counts) > BINS:
-        counts[BINS - 1] += counts[BINS]
-    facts = torch.stack([least.to(counts.dtype), most.to(counts.dtype), passed_over.to(counts.dtype)])
-    return torch.cat([facts, counts[:BINS]])
+    lows, highs, odd = [], [], []
+    for piece in pieces:
+        values = real(torch, piece)
+        finite = torch.isfinite(values)
+        lows.append(torch.where(finite, values, math.inf).min())
+        highs.append(torch.where(finite, values, -math.inf).max())
+        odd.append((~finite).sum())
+    least, most = torch.stack(lows).min(), torch.stack(highs).max()
+    width = most / 2 - least / 2  # the whole one may be more than a number can be
+    width = torch.where(width > 0, width, torch.ones_like(width))
+    kind = torch.float32 if least.device.type == "mps" else torch.float64
+    counts = torch.zeros(BINS, dtype=kind, device=least.device)
+    for piece in pieces:
+        values = real(torch, piece)
+        shares = torch.where(torch.isfinite(values), (values / 2 - least / 2) / width, -1.0)
+        counts += torch.histc(shares, BINS, 0, 1)
+    facts = torch.stack([least.to(kind), most.to(kind), torch.stack(odd).sum().to(kind)])
+    return torch.cat([facts, counts])
 
 
 def brought(parts: "dict[str, Any]") -> "dict[str, Any]":

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 class Guarded:
     """Does its work within hooks; what fails there ends the watching, and is told to the run."""
 
+    told: "frozenset[str]" = frozenset()
+
     def end(self) -> None:
         """End the watching."""
 
@@ -27,3 +29,9 @@ class Guarded:
     def tell(self, text: str) -> None:
         """Tell the run what could not be done."""
         channel.say("notice", level="warning", part="watch", text=text)
+
+    def tell_once(self, text: str) -> None:
+        """Tell the run what cannot be done at any time."""
+        if text not in self.told:
+            self.told = self.told | {text}
+            self.tell(text)

@@ -42,7 +42,8 @@ class WatchedKeras(Guarded):
         """Train the model as it would, with a callback of ours behind those that were given."""
         given = named.get("callbacks")
         if type(given) not in (list, tuple, type(None)) or len(args) > FIT_ARGUMENTS_BEFORE_CALLBACKS:
-            return self.fit(*args, **named)  # a list of callbacks that is somebody's own
+            self.tell_once("This fit() is not watched: callbacks=[...] is the way to give it callbacks.")
+            return self.fit(*args, **named)
         return self.fit(*args, **dict(named, callbacks=[*(given or ()), self.callback()]))
 
     def callback(self) -> "Any":
@@ -51,11 +52,13 @@ class WatchedKeras(Guarded):
 
     def step(self) -> None:
         """Take note of a batch."""
+        self.count += 1
+        if os.getpid() != self.pid:
+            return
         if self.wants_graph:
             self.wants_graph = False
             self.guarded(lambda: log_layers(self.prefix, [layer_row(layer) for layer in self.model.layers]))
-        self.count += 1
-        if self.count % self.log_freq == 0 and os.getpid() == self.pid:
+        if self.count % self.log_freq == 0:
             self.guarded(self.look)
 
     def look(self) -> None:

@@ -16,13 +16,3 @@ def log_layers(prefix: str, rows: "list[list[Any]]") -> None:
     value = Table(columns=COLUMNS, data=rows[:MOST_LAYERS])._runwrap_value()
     if value is not None:
         channel.history({prefix + "graph": value}, commit=False)
-
-
-def shape_of(output: "Any") -> "str | None":
-    """Write the shape of what a layer returns; of several tensors the first one's."""
-    while isinstance(output, (list, tuple)) and output:
-        output = output[0]
-    if isinstance(output, dict) and output:
-        output = next(iter(output.values()))
-    shape = getattr(output, "shape", None)
-    return None if shape is None else " x ".join(str(length) for length in shape)
