@@ -1,7 +1,7 @@
 #!/bin/sh
 # Install the programs that tests run under runwrap, where that is possible; a test skips what is missing.
 missing=
-for pair in tmux:tmux vim:vim less:less ps:procps script:bsdutils git:git; do
+for pair in tmux:tmux vim:vim less:less ps:procps script:bsdutils git:git nc:netcat-openbsd perl:perl g++:g++ node:nodejs Rscript:r-base-core; do
     command -v "${pair%%:*}" >/dev/null 2>&1 || missing="$missing ${pair#*:}"
 done
 [ -n "$missing" ] || exit 0
