@@ -319,3 +319,13 @@ def test_no_line_is_worse_than_bad(tmp_path_factory, kind, said):
     found = [decode(line) for line in (folder / "journal.jsonl").read_bytes().splitlines()]
     assert [record.kind for record in found] == [item[0] for item in items]
     assert all(math.isfinite(record.time) for record in found)
+
+
+@pytest.mark.parametrize("kind", ["history", "config", "summary", "tag", "init", "save", "file", "hello"])
+def test_however_deep_a_value_is_nested_the_next_line_is_taken(heard, kind):
+    for depth in (50, 99, 101, 500, 990, 5000):
+        value = b"[" * depth + b"]" * depth
+        for key in (b"values", b"path", b"add", b"name", b"step", b"id"):
+            heard.say(b'{"kind":"%s","%s":{"a":%s}}\n' % (kind.encode(), key, value))
+    heard.say(history({"after": 1}))
+    assert [data["values"] for data in heard.records("history")][-1] == {"after": 1}

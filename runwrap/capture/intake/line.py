@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import stat
 from typing import Any
@@ -17,7 +16,11 @@ Line = dict[str, Any]
 LONGEST_SPILL_BYTES = 2 << 20
 MOST_KEYS = 10_000
 LONGEST_NAME = 1000
+LONGEST_NAMES = 1 << 20
 DEEPEST_NAME = 10
+# Counting on from there stays within 64 bits.
+LAST_STEP = 2**62
+LAST_RANK = 2**18 - 1
 
 to_json = msgspec.json.Encoder().encode
 from_json = msgspec.json.Decoder().decode
@@ -56,7 +59,7 @@ def as_json(data: dict[str, object]) -> bytes | dict[str, object]:
     """Write data as a record wants it, the short way where that can say it."""
     try:
         written = to_json(data)
-    except (TypeError, ValueError, OverflowError):
+    except (TypeError, ValueError, OverflowError, RecursionError):
         return data
     return written if written.isascii() else data
 
@@ -64,7 +67,7 @@ def as_json(data: dict[str, object]) -> bytes | dict[str, object]:
 def answer_to(said: Line, answer: dict[str, object]) -> bytes:
     """Write an answer for who has asked for one."""
     mark = said.get("id")
-    if not isinstance(mark, (int, str)):
+    if not isinstance(mark, (int, float, str)):
         return b""
     return to_json(clean({"id": mark, **answer})) + b"\n"
 
@@ -77,21 +80,28 @@ def time_of(said: Line, now_s: float) -> float:
     return now_s
 
 
-def whole(said: Line, key: str) -> int | None:
-    """Return a whole number. Raises: BadLineError."""
+def whole(said: Line, key: str, least: int, most: int) -> int | None:
+    """Return a whole number within bounds. Raises: BadLineError."""
     value = said.get(key)
-    if value is None or type(value) is int:
-        return value
-    if type(value) is float and math.isfinite(value) and value == int(value):
-        return int(value)
-    raise BadLineError(f"{key} is no whole number: {str(value)[:80]!r}")
+    if type(value) is float and value.is_integer():
+        value = int(value)
+    if value is not None and type(value) is not int:
+        raise BadLineError(f"{key} is no whole number: {shown(value)}")
+    if value is not None and not least <= value <= most:
+        raise BadLineError(f"{key} is not between {least} and {most}: {shown(value)}")
+    return value
+
+
+def shown(value: object) -> str:
+    """Write the begin of a value for people, and of what may be nested without an end its type."""
+    return f"{str(value)[:80]!r}" if not isinstance(value, (list, dict)) else f"a {type(value).__name__}"
 
 
 def text(said: Line, key: str) -> str | None:
     """Return a text. Raises: BadLineError."""
     value = said.get(key)
     if value is not None and not isinstance(value, str):
-        raise BadLineError(f"{key} is no text: {str(value)[:80]!r}")
+        raise BadLineError(f"{key} is no text: {shown(value)}")
     return value
 
 
@@ -107,7 +117,7 @@ def table(said: Line, key: str) -> Line:
     """Return an object. Raises: BadLineError."""
     value = said.get(key)
     if type(value) is not dict:
-        raise BadLineError(f"{said.get('kind')} without an object `{key}`"[:200])
+        raise BadLineError(f"{said['kind']} without an object `{key}`")
     if len(value) > MOST_KEYS:
         raise BadLineError(f"{key} has more than {MOST_KEYS} names")
     return value
@@ -129,16 +139,35 @@ def checked_values(values: Line, depth: int = 0) -> Line:
         elif type(value) is list:
             raise BadLineError(f"{name[:80]!r} is a list, and no number, text or media object")
         else:
-            flat[name] = value
+            flat[name] = clean(value, 2)  # so deep it stands in the record
+    if sum(map(len, flat)) > LONGEST_NAMES:
+        raise BadLineError(f"names of more than {LONGEST_NAMES} characters together")
     return flat
 
 
 def inside(path: str) -> str:
     """Return a path that stays inside the run's folder. Raises: BadLineError."""
     parts = path.split("/")
-    if not path or "\0" in path or any(part in ("", ".", "..") for part in parts):
+    if not is_path(path) or any(part in ("", ".", "..") for part in parts):
         raise BadLineError(f"{path!r} is no path inside the run"[:300])
     return path
+
+
+def within(folder: str, path: str) -> str:
+    """Return the whole path of what lies inside a folder, not behind a link. Raises: BadLineError."""
+    full = os.path.join(folder, inside(path))
+    parent = os.path.dirname(full)
+    if os.path.realpath(parent) != os.path.join(os.path.realpath(folder), os.path.dirname(path)).rstrip("/"):
+        raise BadLineError(f"{path!r} is no path inside the run: it lies behind a link"[:300])
+    return full
+
+
+def is_path(path: str) -> bool:
+    """Tell whether the system can know a text as a path: halves of characters cannot be."""
+    try:
+        return bool(path) and b"\0" not in os.fsencode(path)
+    except UnicodeEncodeError:
+        return False
 
 
 def read_spill(path: str) -> bytes:

@@ -7,18 +7,25 @@ import stat
 from typing import TYPE_CHECKING
 
 from runwrap.capture.intake.line import (
+    LAST_RANK,
+    LAST_STEP,
+    LONGEST_NAME,
+    MOST_KEYS,
     BadLineError,
     answer_to,
     as_json,
     checked_values,
     inside,
+    is_path,
     parsed,
     read_spill,
+    shown,
     table,
     text,
     texts,
     time_of,
     whole,
+    within,
 )
 
 if TYPE_CHECKING:
@@ -86,14 +93,12 @@ class Speech:
     def take_history(self, said: Line, time_s: float, items: list[Item]) -> None:
         """Take a row of metrics."""
         values = said.get("values")
-        rank = whole(said, "rank") or 0
+        rank = whole(said, "rank", 0, LAST_RANK) or 0
         if type(values) is not dict:
             raise BadLineError("history without an object `values`")
-        for value in values.values():
-            if type(value) is not float:
-                values = checked_values(values)
-                break
-        step = whole(said, "step")
+        if not is_plain(values):
+            values = checked_values(values)
+        step = whole(said, "step", -LAST_STEP, LAST_STEP)
         if step is None:
             step = self.next_step.get(rank, 0)
         self.next_step[rank] = step if said.get("commit") is False else step + 1
@@ -107,12 +112,13 @@ class Speech:
         values = table(said, "values")
         differing = [key for key in values if key in self.flags and values[key] != self.flags[key]]
         kept = {key: value for key, value in values.items() if key not in self.flags}
+        source = text(said, "source") or "api"
         if differing:
             named = ", ".join(sorted(differing))[:300]
             self.note(f"The script's config was passed over where --config was given: {named}.")
         if kept:
             self.run["config"] |= kept
-            items.append(("config", {"values": kept, "source": text(said, "source") or "api"}, time_s))
+            items.append(("config", {"values": kept, "source": source}, time_s))
 
     def take_summary(self, said: Line, time_s: float, items: list[Item]) -> None:
         """Take values that were set by hand."""
@@ -152,8 +158,8 @@ class Speech:
 
     def take_file(self, said: Line, time_s: float, items: list[Item]) -> None:
         """Take that a file in the run's folder is complete."""
-        path = inside(text(said, "path") or "")
-        full = os.path.join(self.files_path, path)
+        path = text(said, "path") or ""
+        full = within(self.files_path, path)
         try:
             found = os.lstat(full)
         except OSError as error:
@@ -173,6 +179,7 @@ class Speech:
     def take_init(self, said: Line, time_s: float, items: list[Item]) -> None:
         """Take what the script calls the run; what the user has called it stays."""
         called = {key: value for key in CALLED if (value := text(said, key)) is not None}
+        notes, tags = text(said, "notes"), texts(said, "tags")
         for key in [key for key in called if key in self.given]:
             value = called.pop(key)
             if value != self.run.get(key):
@@ -180,14 +187,14 @@ class Speech:
         if called:
             self.run |= called
             items.append(("init", dict(called), time_s))
-        if text(said, "notes") and "notes" not in self.given:
-            items.append(("note", {"text": text(said, "notes")}, time_s))
-        if said.get("tags"):
-            items.append(("tag", {"add": texts(said, "tags"), "remove": []}, time_s))
+        if notes and "notes" not in self.given:
+            items.append(("note", {"text": notes}, time_s))
+        if tags:
+            items.append(("tag", {"add": tags, "remove": []}, time_s))
 
     def take_spill(self, said: Line, time_s: float, items: list[Item]) -> None:
         """Take a line that was too long for the socket."""
-        path = os.path.join(self.files_path, inside(text(said, "path") or ""))
+        path = within(self.files_path, text(said, "path") or "")
         if not os.path.basename(path).startswith(SPILL_PREFIX):
             raise BadLineError("spill wants a file that was spilt")
         line = read_spill(path)
@@ -197,10 +204,12 @@ class Speech:
         """Take that files are to be kept."""
         for key in ("path", "base"):
             path = text(said, key)
-            if (path is not None or key == "path") and (not os.path.isabs(path or "") or "\0" in str(path)):
-                raise BadLineError(f"{key} is no whole path, from the root: {str(path)[:80]!r}")
+            if (path is not None or key == "path") and not (
+                is_path(path or "") and os.path.isabs(path or "")
+            ):
+                raise BadLineError(f"{key} is no whole path, from the root: {shown(path)}")
         if said.get("policy") not in (None, *POLICIES):
-            raise BadLineError(f"nobody knows the policy {said.get('policy')!r}: {', '.join(POLICIES)}"[:300])
+            raise BadLineError(f"nobody knows the policy {shown(said['policy'])}: {', '.join(POLICIES)}")
         self.errands.append(said)
 
     def take_restore(self, said: Line, time_s: float, items: list[Item]) -> None:
@@ -218,10 +227,19 @@ TAKES: dict[str, Callable[[Speech, Line, float, list[Item]], None]] = {
 }
 
 
+def is_plain(values: Line) -> bool:
+    """Tell whether values are what they nearly always are: some numbers that JSON has digits for."""
+    for name, value in values.items():
+        # An infinity less itself is NaN, which is true.
+        if type(value) is not float or value - value or len(name) > LONGEST_NAME:
+            return False
+    return len(values) <= MOST_KEYS
+
+
 def way_to_take(said: Line) -> Callable[[Speech, Line, float, list[Item]], None]:
     """Return what takes a line of its kind. Raises: BadLineError."""
     kind = said.get("kind")
     take = TAKES.get(kind) if isinstance(kind, str) else None
     if take is None:
-        raise BadLineError(f"nobody knows the kind {kind!r}"[:200])
+        raise BadLineError(f"nobody knows the kind {kind if kind is None else shown(kind)}")
     return take
