@@ -10,7 +10,7 @@ import sys
 import threading
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runwrap.capture.intake.line import BadLineError
@@ -302,6 +302,7 @@ KEYS = [
 ]
 
 
+@settings(deadline=None)  # it writes files
 @given(st.sampled_from(KINDS), st.dictionaries(st.sampled_from(KEYS), values, max_size=6))
 def test_no_line_is_worse_than_bad(tmp_path_factory, kind, said):
     speech = Speech({"config": {}}, frozenset(), "/nonexistent", lambda _: None)
