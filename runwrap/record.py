@@ -104,7 +104,15 @@ def make_decoder() -> Callable[[str, int], tuple[object, int]]:
         import json
 
         return json.JSONDecoder(parse_constant=refuse).raw_decode
-    return make_scanner(JsonRules())  # type: ignore[arg-type]  # it takes anything with these attributes
+    scan = make_scanner(JsonRules())  # type: ignore[arg-type]  # it takes anything with these attributes
+
+    def decode_json(text: str, start: int) -> tuple[object, int]:
+        try:
+            return scan(text, start)
+        except SystemError:  # before Python 3.12 it finds its own error only where `json` was imported
+            raise ValueError("it is no JSON") from None
+
+    return decode_json
 
 
 encode_json = make_encoder()

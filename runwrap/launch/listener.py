@@ -44,6 +44,7 @@ class Listener:
 
         def listen() -> None:
             guard("socket", lambda: self.listen(make_reader))
+            self.socket.close()  # nobody is to wait for a reader that has gone
             self.done.release()
 
         _thread.start_new_thread(listen, ())

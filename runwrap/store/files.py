@@ -147,6 +147,8 @@ class FileFolder:
         """Return the data of the record of a file that lies in the run already. Raises: OSError."""
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         with open(os.open(os.path.join(self.path, name), flags), "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise OSError(None, "is no regular file")
             digest, size_bytes = self.digest(chunks_of(file))
         return {"path": name, "sha256": digest, "size_bytes": size_bytes}
 

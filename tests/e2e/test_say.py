@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
@@ -38,6 +39,32 @@ def test_a_run_that_has_ended_may_be_told_more(bench: Bench) -> None:
     view = bench.shown("latest")
     assert view["summary"] == {"loss": 0.5, "accuracy": 0.9}
     assert view["state"] == "finished"
+
+
+# What is on stdin is the loop's; the verb reads none of it.
+LOOP = "seq 3 | while read -r n; do runwrap log n=$n step=$n; done | cat"
+# A verb for each, all at once, and what they say ends where they end.
+CROWD = "for n in $(seq 20); do runwrap log n=$n step=$n & done; wait"
+BARE = 'for n in 1 2 3; do env -i RUNWRAP_SOCKET="$RUNWRAP_SOCKET" "$(command -v runwrap)" log n=$n step=$n; done'
+
+
+@pytest.mark.parametrize(
+    ("line", "count"), [(LOOP, 3), (CROWD, 20), (BARE, 3)], ids=["pipeline", "crowd", "empty environment"]
+)
+def test_a_verb_says_its_row_wherever_a_shell_calls_it(bench: Bench, line: str, count: int) -> None:
+    view = bench.run("bash", "-c", f"set -eo pipefail; {line}")
+    rows = bench.recorded().records("history")
+    assert sorted((row["step"], row["values"]["n"]) for row in rows) == [(n, n) for n in range(1, count + 1)]
+    assert (bench.recorded().log, view["notices"]) == (b"", [])
+
+
+def test_a_job_of_cron_says_something_to_a_run_that_it_names(bench: Bench) -> None:
+    bench.run("true")
+    folder, program = bench.environ["RUNWRAP_DIR"], shutil.which("runwrap", path=bench.environ["PATH"])
+    for run in (["--run", "latest"], []):
+        words = ("env", "-i", f"RUNWRAP_DIR={folder}", str(program), "log", "loss=0.5", "step=9", *run)
+        bench.call(*words, status=0 if run else 2)
+    assert [row["step"] for row in bench.recorded().records("history")] == [9]
 
 
 @pytest.mark.parametrize(

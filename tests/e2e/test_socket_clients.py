@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
-import shutil
+import socket
 import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from terminal import need
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from conftest import Bench
 
 pytestmark = pytest.mark.timeout(120)
@@ -32,9 +37,7 @@ COMMANDS = {
 def command_for(bench: Bench, language: str) -> list[str]:
     """Write a client into a file, build it where that is needed, and return how it is run."""
     words, programs = COMMANDS[language]
-    for program in programs:
-        if not shutil.which(program):
-            pytest.skip(f"{program} is not installed here")
+    need(*programs)
     path = bench.folder / f"client.{language}"
     path.write_text(CLIENTS[language])
     if language == "cpp":
@@ -58,6 +61,42 @@ def test_a_client_says_what_it_says(bench: Bench, language: str) -> None:
     said = f"This run is {view['name']}.\n" if language == "perl" else ""
     assert bench.recorded().log.decode() == said
     assert bench.call(*command) == b""  # and where there is no runwrap
+
+
+@pytest.mark.parametrize("language", COMMANDS)
+@pytest.mark.parametrize("path", ["", "/nowhere/s", "s"], ids=["empty", "gone", "hanging up"])
+def test_a_client_that_nobody_hears_lets_its_script_be(bench: Bench, language: str, path: str) -> None:
+    command = command_for(bench, language)
+    path = str(bench.folder / path) if path == "s" else path
+    with hanging_up(str(bench.folder / "s")):
+        assert bench.call("sh", "-c", 'exec "$@" 2>&1', "sh", *command, RUNWRAP_SOCKET=path) == b""
+
+
+@contextlib.contextmanager
+def hanging_up(path: str) -> Iterator[None]:
+    """Listen, and hang up on everybody at once."""
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        listener.listen()
+
+        def hang_up() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    listener.accept()[0].close()
+
+        thread = threading.Thread(target=hang_up)
+        thread.start()
+        try:
+            yield
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            thread.join()
+
+
+def test_the_client_in_cpp_is_c_too(bench: Bench) -> None:
+    need("gcc")
+    bench.desk.script("client.c", CLIENTS["cpp"])
+    bench.call("gcc", "-Wall", "-Wextra", "-Werror", "-o", "client", "client.c")
 
 
 def test_the_client_in_python_runs(bench: Bench) -> None:

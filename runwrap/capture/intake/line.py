@@ -36,7 +36,7 @@ def parsed(line: bytes) -> Line:
     """Read a line. Raises: BadLineError."""
     try:
         said = from_json(line)
-    except (msgspec.DecodeError, msgspec.ValidationError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         said = parsed_slowly(line)
     if type(said) is not dict:
         raise BadLineError("it is no JSON object")
@@ -170,12 +170,16 @@ def is_path(path: str) -> bool:
         return False
 
 
+def open_itself(path: str, flags: int) -> int:
+    """Open what lies at a path, not what a link names, and wait for nobody. Raises: OSError."""
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+
+
 def read_spill(path: str) -> bytes:
     """Read a line from its file, and remove that. Raises: BadLineError."""
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        with open(fd, "rb") as file:
-            if not stat.S_ISREG(os.fstat(fd).st_mode):
+        with open(path, "rb", opener=open_itself) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise BadLineError("a spilt line is no file")
             line = file.read(LONGEST_SPILL_BYTES + 1)
         os.unlink(path)
