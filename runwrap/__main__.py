@@ -16,10 +16,10 @@ def main() -> int:
 
         if say.is_plain(arguments, os.environ):
             return say.main(arguments)
-    if arguments[:2] == ["collect", "--"]:  # what init() calls in a script that nobody has wrapped
+    if arguments == ["collect", "--"]:  # what init() calls in a script that nobody has wrapped
         from runwrap.launch.unwrapped.collect import main as collect
 
-        return collect(arguments)
+        return collect()
     if is_verb(arguments, os.environ):
         import gc
 

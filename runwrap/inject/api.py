@@ -9,7 +9,7 @@ import sys
 from types import ModuleType
 
 from runwrap.inject import channel, familiar, values
-from runwrap.inject.collector import Collector, NoCollectorError
+from runwrap.inject.collector import Collector, NoCollectorError, of_this_process
 from runwrap.inject.config import Config, ConfigChangeError
 from runwrap.inject.run import Run, never
 from runwrap.inject.summary import Points, Summary
@@ -196,9 +196,8 @@ def begin_outside(settings: "dict[str, Any]") -> bool:
     """Start a collector, since nobody else has; tell whether there is one."""
     import atexit
 
-    settings.update(cwd=os.getcwd(), argv=getattr(sys, "orig_argv", sys.argv), pid=os.getpid())
     try:
-        collector = Collector(settings)
+        collector = Collector(dict(settings, **of_this_process()))
     except NoCollectorError as error:
         tell_outside(f"nothing is recorded: {error}")
         return False

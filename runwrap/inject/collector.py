@@ -1,7 +1,7 @@
 """A collector of the script's own, for one that calls init() and was not started by runwrap.
 
-`runwrap collect -- JSON` gets the settings of init() as one JSON object. On its stdout it says one
-line, {"socket": PATH, "run": {...}} as in the answer to `hello`, or {"error": TEXT}, and nothing after
+`runwrap collect --` gets the settings of init() on its stdin, as one line of JSON. On its stdout it says
+one line, {"socket": PATH, "run": {...}} as in the answer to `hello`, or {"error": TEXT}, and nothing after
 it. It lives until a line {"status": N} on its stdin says how the script ends, or the script is gone.
 """
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 START_PATIENCE_S = 30.0
 END_PATIENCE_S = 30.0
+REAP_PATIENCE_S = 1.0
 INTERRUPTED = 130
 CHUNK_BYTES = 1 << 16
 VARIABLES = {"socket": "RUNWRAP_SOCKET", "files": "RUNWRAP_FILES", "id": "RUNWRAP_RUN"}
@@ -45,7 +46,10 @@ class Collector:
 
     def leave(self, status: "Any" = None) -> "Any":
         """Remember how the script wants to exit: there is no other way to know it."""
-        self.status = 0 if status is None else status if isinstance(status, int) else 1
+        from threading import current_thread, main_thread
+
+        if current_thread() is main_thread():  # elsewhere it ends a thread
+            self.status = 0 if status is None else status if isinstance(status, int) else 1
         self.exit(status)
 
     def end(self, status: int = 0) -> None:
@@ -59,16 +63,13 @@ class Collector:
         if sys.exit == self.leave:
             sys.exit = self.exit
         try:
+            self.line.settimeout(END_PATIENCE_S)
             self.line.send(b'{"status":%d}\n' % (status or self.status), socket.MSG_NOSIGNAL)
+            self.line.recv(1)  # it says nothing, and closes the line as it ends
         except OSError:
-            pass  # it has ended before
+            pass  # it has ended before, or takes too long and goes on without us
         self.line.close()
-        from subprocess import TimeoutExpired
-
-        try:
-            self.process.wait(END_PATIENCE_S)
-        except TimeoutExpired:
-            pass  # it goes on without us
+        reap(self.process)
 
 
 def start_collector(
@@ -76,31 +77,44 @@ def start_collector(
 ) -> "tuple[subprocess.Popen[bytes], socket.socket, dict[str, Any]]":
     """Start a collector; return it, our line to it, and what it says of itself. Raises: NoCollectorError."""
     import json
-    import subprocess
 
-    command = [*collect_command(), "collect", "--", json.dumps(settings)]
-    # A pipe would end a script that lets SIGPIPE do that, if the collector were killed.
-    ours, theirs = socket.socketpair()
+    command = [*collect_command(), "collect", "--"]
+    process, line = start_process(command)
     try:
-        process = subprocess.Popen(
-            command, stdin=theirs.fileno(), stdout=subprocess.PIPE, start_new_session=True
-        )
-    except OSError as error:
-        ours.close()
-        raise NoCollectorError(f"{command[0]} cannot be started: {error.strerror}") from None
-    finally:
-        theirs.close()
-    line = first_line(process)
+        line.settimeout(START_PATIENCE_S)
+        line.sendall(json.dumps(settings).encode() + b"\n", socket.MSG_NOSIGNAL)
+    except OSError:
+        pass  # it has ended; what it says of that is read all the same
+    answer = first_line(process)
     try:
-        said = json.loads(line.decode())
+        said = json.loads(answer.decode())
         if "error" in said:
-            stop(process, ours)
+            stop(process, line)
             raise NoCollectorError(said["error"])
         facts = dict(said["run"], socket=said["socket"])
     except (ValueError, KeyError, TypeError):
-        stop(process, ours)
+        stop(process, line)
         raise NoCollectorError(f"`{command[0]} collect` did not say where its socket is") from None
-    return process, ours, facts
+    return process, line, facts
+
+
+def start_process(command: "list[str]") -> "tuple[subprocess.Popen[bytes], socket.socket]":
+    """Start a process with a line to its stdin; return both. Raises: NoCollectorError."""
+    import subprocess
+
+    pair: "list[socket.socket]" = []
+    try:
+        # A pipe would end a script that lets SIGPIPE do that, if the collector were killed.
+        pair.extend(socket.socketpair())
+        process = subprocess.Popen(
+            command, stdin=pair[1].fileno(), stdout=subprocess.PIPE, start_new_session=True
+        )
+    except OSError as error:
+        for end in pair:
+            end.close()
+        raise NoCollectorError(f"{command[0]} cannot be started: {error.strerror}") from None
+    pair[1].close()
+    return process, pair[0]
 
 
 def stop(process: "subprocess.Popen[bytes]", line: "socket.socket") -> None:
@@ -108,6 +122,26 @@ def stop(process: "subprocess.Popen[bytes]", line: "socket.socket") -> None:
     process.kill()
     process.wait()
     line.close()
+
+
+def reap(process: "subprocess.Popen[bytes]") -> None:
+    """Take the end of a collector that has closed its line; one that has not is left alone."""
+    from subprocess import TimeoutExpired
+
+    try:
+        process.wait(REAP_PATIENCE_S)
+    except TimeoutExpired:
+        pass
+
+
+def of_this_process() -> "dict[str, Any]":
+    """Return what a collector is to know of this process."""
+    try:
+        cwd = os.getcwd()
+    except OSError:  # it has been deleted
+        cwd = "/"
+    words = sys.orig_argv[1:] if sys.version_info >= (3, 10) else getattr(sys, "argv", [])
+    return {"cwd": cwd, "argv": [sys.executable or "python", *words], "pid": os.getpid()}
 
 
 def collect_command() -> "list[str]":

@@ -226,12 +226,12 @@ class RunFolder:
         facts["duration_s"] = time.monotonic() - self.started_clock_s
         Journal(self.journal_path).append("exit", facts)
 
-    def end(self, outcome: Outcome, failure: bytes, marks: Marks, notices: list[dict[str, str]]) -> None:
+    def end(self, exit_facts: dict[str, object], marks: Marks, notices: list[dict[str, str]]) -> None:
         """Write the last records."""
         moment = time.time()
         notes: Marks = [("notice", dict(notice), moment) for notice in notices]
         records: Marks = [*marks, *notes]
-        records.append(("exit", self.exit_facts(outcome, failure), moment))
+        records.append(("exit", exit_facts, moment))
         try:
             self.journal.append_many(records)
         except JournalError:

@@ -201,7 +201,9 @@ class Launch:
             self.guard.note("error", "journal", str(self.flush_error))
         self.guard(
             "journal",
-            lambda: self.folder.end(outcome, failure, self.console.read_marks(), self.guard.notices),
+            lambda: self.folder.end(
+                self.folder.exit_facts(outcome, failure), self.console.read_marks(), self.guard.notices
+            ),
         )
         _thread.start_new_thread(self.sync, ())
         keeper.leave(relay_late=self.session.pumps.any_left())

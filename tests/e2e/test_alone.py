@@ -80,6 +80,9 @@ def test_a_plain_script_is_recorded(bench: Bench) -> None:
         ("if not os.fork(): sys.exit(5)\nos.wait()", 0, "finished", "exited 0"),
         ("with run: run.log({'loss': 0.5})", 0, "finished", "exited 0"),
         ("threading.Thread(target=lambda: runwrap.log({'loss': 0.5})).start()", 0, "finished", "exited 0"),
+        ("threading.Thread(target=lambda: sys.exit(3)).start()", 0, "finished", "exited 0"),
+        ("signal.signal(signal.SIGCHLD, signal.SIG_IGN)", 0, "finished", "exited 0"),
+        ("os.execv('/bin/true', ['true'])", 0, "killed", "killed, or left by os._exit"),
     ],
 )
 def test_the_end_is_recorded_as_it_was(bench: Bench, end: str, status: int, state: str, cause: str) -> None:
@@ -213,15 +216,71 @@ def test_processes_that_the_script_starts_log_into_its_run(bench: Bench) -> None
 import multiprocessing, subprocess
 def work(number):
     runwrap.log({"child": number})
-for method in ("fork", "spawn"):
-    with multiprocessing.get_context(method).Pool(2) as pool:
-        pool.map(print, [])
-    child = multiprocessing.get_context("fork").Process(target=work, args=(1,))
-    child.start(); child.join()
-subprocess.run([sys.executable, "-c", "import runwrap; runwrap.log({'child': 2})"], check=True)
+if __name__ == "__main__":
+    for method in ("fork", "spawn"):
+        with multiprocessing.get_context(method).Pool(2) as pool:
+            pool.map(work, range(2))
+    subprocess.run([sys.executable, "-c", "import runwrap; runwrap.log({'child': 2})"], check=True)
 """
-    script(bench, "if __name__ == '__main__':" + text.replace("\n", "\n    "), begin=BEGIN)
-    assert the_run(bench)["history"]["child"]["count"] == 3
+    script(bench, text)
+    assert the_run(bench)["history"]["child"]["count"] == 5
+    assert len(bench.verb("runs", "--json").splitlines()) == 1
+
+
+def test_a_child_that_stays_does_not_hold_up_the_end(bench: Bench) -> None:
+    text = """
+import desk
+if not os.fork():
+    for fd in (1, 2):
+        os.close(fd)
+    runwrap.log({"child": 1})
+    desk.tell("said")
+    desk.wait_for("end")
+    os._exit(0)
+desk.wait_for("said")
+"""
+    script(bench, text)
+    assert bench.shown("latest")["state"] == "finished"  # and the child is still there
+    assert bench.shown("latest")["summary"] == {"loss": 0.5, "child": 1}
+    bench.desk.tell("end")
+    bench.settle()
+
+
+def test_nothing_of_the_script_is_held(bench: Bench) -> None:
+    bench.desk.script("s.py", BEGIN + "import desk\nfor fd in (1, 2): os.close(fd)\ndesk.wait_for('end')")
+    process = subprocess.Popen(
+        [sys.executable, "s.py"],
+        cwd=bench.folder,
+        env=bench.environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    assert process.stdout is not None
+    with process.stdout:
+        assert process.stdout.read() == b""  # its end is seen though the script and its collector live
+    assert process.poll() is None
+    bench.desk.tell("end")
+    assert process.wait() == 0
+
+
+def test_a_command_line_of_any_length_is_recorded(bench: Bench) -> None:
+    bench.desk.script("s.py", BEGIN)
+    words = [f"data/{number:020}.txt" for number in range(10_000)]
+    bench.call(sys.executable, "s.py", *words)
+    assert the_run(bench)["argv"] == [sys.executable, "s.py", *words]
+
+
+def test_a_script_in_a_deleted_folder_is_recorded(bench: Bench) -> None:
+    begin = "import os\nos.mkdir('gone'); os.chdir('gone'); os.rmdir('../gone')\n"
+    script(bench, "", begin=begin + BEGIN)
+    assert the_run(bench)["cwd"] == "/"
+
+
+def test_the_interpreter_of_the_script_is_looked_at(bench: Bench) -> None:
+    for words in (["-c", BEGIN], ["-X", "utf8", "-m", "s"]):
+        bench.desk.script("s.py", BEGIN)
+        bench.call(sys.executable, *words, PATH="/nowhere")
+        assert the_run(bench)["facts"]["packages"]["interpreter"] == sys.executable
 
 
 def test_what_is_going_on_is_seen(bench: Bench) -> None:

@@ -8,16 +8,16 @@ import pytest
 
 from tests.unit.test_client import environ_of, script
 
-# Stands for `runwrap collect -- JSON`: reads the socket, and writes down what it was told.
+# Stands for `runwrap collect --`: reads the socket, and writes down what it was told.
 COLLECTOR = """#!{python}
 import json, os, socket, sys, threading
-assert sys.argv[1:3] == ["collect", "--"]
+assert sys.argv[1:] == ["collect", "--"]
 folder = {folder!r}
 heard = open(folder + "/heard", "a")
 def tell(**what):
     heard.write(json.dumps(what) + "\\n")
     heard.flush()
-tell(settings=json.loads(sys.argv[3]))
+tell(settings=json.loads(sys.stdin.readline()))
 path = folder + "/s"
 if os.path.exists(path):
     os.unlink(path)
@@ -43,7 +43,7 @@ def accept():
 accepting = threading.Thread(target=accept)
 accepting.start()
 print(json.dumps({{"socket": path, "run": run}}), flush=True)
-end = sys.stdin.read()
+end = sys.stdin.readline()
 last = socket.socket(socket.AF_UNIX)  # those that wait come before it
 last.connect(path)
 last.shutdown(socket.SHUT_WR)

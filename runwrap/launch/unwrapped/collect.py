@@ -1,4 +1,4 @@
-"""Record a script that calls init() without runwrap around it: `runwrap collect -- JSON`.
+"""Record a script that calls init() without runwrap around it: `runwrap collect --`.
 
 inject/collector.py starts this and says what the lines between both mean.
 """
@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 import time
-from typing import TYPE_CHECKING, Any
 
 from runwrap.errors import RunwrapError, StoreError, UsageError
 from runwrap.launch import signals
@@ -23,11 +21,16 @@ from runwrap.launch.unwrapped.script import Script
 from runwrap.settings import data_root, load
 from runwrap.store.layout import project_folder
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from runwrap.settings import Settings
 
 STDIN, STDOUT, STDERR = 0, 1, 2
 SYNC_INTERVAL_S = 1.0
+# The words of a command line are among what it is told, and those take 2 MiB at most.
+LONGEST_LINE_BYTES = 16 << 20
 GIVEN = ("project", "name", "group", "job_type", "notes", "id", "dir")
 
 
@@ -42,13 +45,14 @@ def settings_for(said: dict[str, Any]) -> Settings:
                 option.check(str(given[option.name]))
             except ValueError as error:
                 raise UsageError(f"init({option.name}={given[option.name]!r}) {error}") from None
-    if said.get("id") and said.get("resume") not in (None, False, "never"):
-        given["resume"] = True
+    resume = said.get("resume")
+    if resume is not None and (said.get("id") or os.environ.get("RUNWRAP_ID")):
+        given["resume"] = resume not in (False, "never")
     settings = load(given, os.environ, str(said["cwd"]), OPTIONS)
-    if said.get("id") and said.get("resume") == "must":
-        folder = os.path.join(data_root(settings, os.environ), project_folder(settings.project), said["id"])
+    if settings.id and resume == "must":
+        folder = os.path.join(data_root(settings, os.environ), project_folder(settings.project), settings.id)
         if not os.path.isdir(folder):
-            raise StoreError(f"there is no run {said['id']} to go on with", "leave out resume='must'")
+            raise StoreError(f"there is no run {settings.id} to go on with", "leave out resume='must'")
     return settings
 
 
@@ -68,7 +72,8 @@ class Collection:
         self.folder.begin("collect", [])
         path = self.desk.open()
         if path is None:
-            raise StoreError(self.guard.notices[0]["text"])
+            error = self.folder.cannot_begin(self.guard.notices[0]["text"])
+            raise StoreError(str(error), "look at XDG_RUNTIME_DIR and /tmp: sockets are made there")
         self.path = path
         self.script = Script(int(said["pid"]), STDIN)
 
@@ -82,43 +87,53 @@ class Collection:
         fork_aside(lambda: self.folder.collect_facts(self.guard, command, snapshot), own)
         answer(socket=self.path, run=self.folder.about())
         self.desk.start()
+        self.guard("folder", self.folder.script_runs)
         self.script.wait(SYNC_INTERVAL_S, lambda: self.guard("journal", self.folder.journal.sync))
         self.desk.finish(lambda _: None)
         self.guard("journal", self.end)
 
     def end(self) -> None:
         """Write the last records and bring them to the disk."""
-        for notice in self.guard.notices:
-            self.folder.journal.append("notice", dict(notice))
-        self.folder.journal.append("exit", self.script.exit_facts(self.folder.started_clock_s))
+        self.folder.end(self.script.exit_facts(self.folder.started_clock_s), [], self.guard.notices)
         self.folder.journal.sync()
+
+
+def first_line() -> bytes:
+    """Read the line that says what init() was given; no other comes before we have answered. Blocks."""
+    line = b""
+    while not line.endswith(b"\n") and len(line) < LONGEST_LINE_BYTES:
+        chunk = os.read(STDIN, LONGEST_LINE_BYTES)
+        if not chunk:
+            break
+        line += chunk
+    return line
 
 
 def answer(**said: object) -> None:
     """Say the one line that the script waits for, and nothing after it."""
-    os.write(STDOUT, json.dumps(said).encode() + b"\n")
+    try:
+        os.write(STDOUT, json.dumps(said).encode() + b"\n")
+    except OSError:
+        pass  # the script has gone: that is how its run ends
     null = os.open(os.devnull, os.O_RDWR)
     for fd in (STDOUT, STDERR):
         os.dup2(null, fd)
     os.close(null)
 
 
-def main(arguments: list[str]) -> int:
+def main() -> int:
     """Record a script; where that cannot begin, say why in the line that it waits for."""
     signals.block_all()
+    signals.mind_children()
     try:
-        said = json.loads(arguments[-1])
+        said = json.loads(first_line())
         for name in ("RUNWRAP_SOCKET", "RUNWRAP_FILES", "RUNWRAP_RUN"):
             os.environ.pop(name, None)
         Collection(said).run()
     except RunwrapError as error:
         answer(error=f"{error}{f' ({error.hint})' if error.hint else ''}")
         return error.exit_code
-    except (OSError, ValueError, KeyError, IndexError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         answer(error=f"{type(error).__name__}: {error}")
         return 1
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

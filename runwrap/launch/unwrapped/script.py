@@ -11,7 +11,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-USER, SYSTEM = 11, 12  # behind the name in /proc/PID/stat
+# Behind the name in /proc/PID/stat: its own times, and those of the children that it has waited for.
+USER, SYSTEM, CHILDREN_USER, CHILDREN_SYSTEM = 11, 12, 13, 14
 LONGEST_LINE_BYTES = 4096
 
 
@@ -58,8 +59,8 @@ class Script:
             return {}
         tick_s = 1 / os.sysconf("SC_CLK_TCK")
         return {
-            "cpu_user_s": int(fields[USER]) * tick_s,
-            "cpu_system_s": int(fields[SYSTEM]) * tick_s,
+            "cpu_user_s": (int(fields[USER]) + int(fields[CHILDREN_USER])) * tick_s,
+            "cpu_system_s": (int(fields[SYSTEM]) + int(fields[CHILDREN_SYSTEM])) * tick_s,
             "memory_peak_bytes": int(peak) * 1024,
         }
 
