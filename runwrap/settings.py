@@ -54,6 +54,8 @@ class Settings:
     no_inject: bool
     no_git: bool
     no_system: bool
+    system_interval: float | None
+    grid_co2: float | None
     offline: bool
     pty: bool
     quiet: bool
@@ -283,10 +285,9 @@ def xdg_folder(environ: Mapping[str, str], variable: str, in_home: str) -> str:
 
 def data_root(settings: Settings, environ: Mapping[str, str]) -> str:
     """Return the folder that all runs are kept in. Raises: SettingsError, where no home is known."""
-    root = settings.dir or xdg_folder(environ, "XDG_DATA_HOME", os.path.join(".local", "share"))
-    if not root:
-        raise SettingsError("no home folder is known to keep runs in", DIR_HINT)
-    return root
+    if root := settings.dir or xdg_folder(environ, "XDG_DATA_HOME", os.path.join(".local", "share")):
+        return root
+    raise SettingsError("no home folder is known to keep runs in", DIR_HINT)
 
 
 def absolute(path: str, base: str, environ: Mapping[str, str]) -> str:

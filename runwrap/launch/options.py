@@ -15,16 +15,20 @@ VERBS = frozenset(
 VERB_FLAGS = frozenset({"-h", "--help", "--version", "--install-completion", "--show-completion"})
 COMPLETION_VARIABLE = "_RUNWRAP_COMPLETE"
 
-LISTS = ("list", "words", "paths")
-WANTED = dict.fromkeys(LISTS, "a list of text") | {"pairs": "a table", "flag": "yes or no"}
-WORDS = ({"0", "false", "no", "off"}, {"1", "true", "yes", "on"})
 ID_LETTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-")
+LISTS = ("list", "words", "paths")
+WANTED = dict.fromkeys(LISTS, "a list of text") | {
+    "pairs": "a table",
+    "flag": "yes or no",
+    "number": "a number",
+}
+WORDS = ({"0", "false", "no", "off"}, {"1", "true", "yes", "on"})
 
 
 class Option:
     """An option of the launch, which is also a variable and, mostly, a key in the settings files.
 
-    Kinds: text, path, paths, flag, pairs (KEY=VALUE), list, and words (split at commas and white space).
+    Kinds: text, number, path, paths, flag, pairs (KEY=VALUE), list, and words (split at commas and spaces).
     """
 
     __slots__ = ("check", "flag", "help", "in_files", "kind", "metavar", "name", "variable")
@@ -61,7 +65,7 @@ class Option:
             return text.replace(",", " ").split()
         if self.kind in ("list", "paths"):
             return [text] if text else []
-        return pair(text) if self.kind == "pairs" else text
+        return {"number": number, "pairs": pair}.get(self.kind, str)(text)
 
     def read_variable(self, text: str) -> object:
         """Return what the environment variable says. Raises: ValueError with the reason."""
@@ -75,6 +79,8 @@ class Option:
         """Return what a key of a settings file says. Raises: ValueError with the reason."""
         if self.kind == "flag" and isinstance(value, (bool, int, str)):
             return truth(str(value))
+        if self.kind == "number" and isinstance(value, (int, float)) and not isinstance(value, bool):
+            return self.read(str(value))
         if self.kind == "pairs" and isinstance(value, dict):
             return plain(value)
         if self.kind not in ("pairs", "flag") and isinstance(value, str):
@@ -186,6 +192,24 @@ def run_id(text: str) -> None:
         raise ValueError("wants 1 to 64 of the letters A-Z a-z 0-9 . _ - and starts with none of . and -")
 
 
+def between(least: float, most: float) -> Callable[[str], None]:
+    """Return what refuses a number out of bounds."""
+
+    def check(text: str) -> None:
+        if not least <= number(text) <= most:
+            raise ValueError(f"wants {least:g} to {most:g}")
+
+    return check
+
+
+def number(text: str) -> float:
+    """Read a number. Raises: ValueError with the reason."""
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError("wants a number") from None
+
+
 OPTIONS: tuple[Option, ...] = (
     Option("project", "text", "NAME", "Project that the run belongs to.", check=filled),
     Option("name", "text", "NAME", "Name of the run.", in_files=False),
@@ -203,6 +227,8 @@ OPTIONS: tuple[Option, ...] = (
     Option("no_inject", "flag", "", "Do not put anything into Python scripts."),
     Option("no_git", "flag", "", "Do not look at the git repository."),
     Option("no_system", "flag", "", "Do not sample CPU, memory and GPUs."),
+    Option("system_interval", "number", "SECONDS", "Time between samples.", check=between(0.1, 3600)),
+    Option("grid_co2", "number", "GRAMS", "CO2 of a kWh of your grid.", check=between(0, 10_000)),
     Option("offline", "flag", "", "Do not send anything to a server."),
     Option("pty", "flag", "", "Give redirected output a terminal (colours in CI)."),
     Option("quiet", "flag", "", "Say nothing about the run on the terminal."),

@@ -17,6 +17,7 @@ from runwrap.launch.injection import injected
 from runwrap.launch.keeper import KeeperProcess, start_keeper
 from runwrap.launch.options import OPTIONS, parse
 from runwrap.launch.reception.desk import Desk
+from runwrap.launch.sampling import start_sampler
 from runwrap.launch.spawn import Command, fork_aside, reap
 from runwrap.settings import load
 from runwrap.store.journal import JournalError
@@ -24,13 +25,15 @@ from runwrap.store.journal import JournalError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from runwrap.capture.git_snapshot import Snapshot
+    from runwrap.capture.sampler.kin import Kin
     from runwrap.launch.full import FullSession
     from runwrap.launch.hybrid import HybridSession
     from runwrap.launch.keeper import Keeper
     from runwrap.launch.outcome import Outcome
+    from runwrap.launch.sampling import SamplerProcess
     from runwrap.settings import Settings
 
-COLLECTOR_WAIT_S = 1.0
+ASIDE_WAIT_S = 1.0
 SYNC_WAIT_S = 10.0
 MOST_NEWS_BYTES = 1000
 FLUSH_WAIT_S = 10.0
@@ -119,14 +122,20 @@ class Launch:
         self.session.start(keeper, failure_write, listening)
         close_inherited()
         os.close(failure_write)
-        collector = self.start_collector(keeper, snapshot)
+        aside = [keeper.orders, keeper.answers, *self.held()]
+        collector = self.start_collector(aside, snapshot)
+        sampler = self.start_sampler(aside, self.kin(keeper, collector, snapshot))
         self.start_flushing()
         self.desk.start()
         self.guard("folder", self.folder.script_runs)
         outcome = self.session.serve(keeper, self.guard)
+        if sampler:
+            sampler.end()
         failure = os.read(failure_read, 16)
         self.finish(outcome, keeper, failure)
-        reap(collector, COLLECTOR_WAIT_S)
+        ends_s = time.monotonic() + ASIDE_WAIT_S
+        for pid in [collector, *([sampler.pid] if sampler else [])]:
+            reap(pid, max(0.0, ends_s - time.monotonic()))
         self.synced.acquire(timeout=SYNC_WAIT_S)
         if snapshot is not None:
             reap(snapshot.diff.pid, 0)
@@ -152,17 +161,35 @@ class Launch:
             self.folder.marked_bytes,
         )
 
-    def start_collector(self, keeper: Keeper, snapshot: Snapshot | None) -> int:
+    def start_collector(self, aside: list[int], snapshot: Snapshot | None) -> int:
         """Fork the process that gathers the facts while the script runs already."""
-        self.news, news_write = os.pipe()
+        self.news, self.news_write = os.pipe()
 
         def work() -> None:
             for line in self.folder.collect_facts(self.guard, self.command, snapshot):
-                os.write(news_write, visible(line).encode(errors="replace")[:MOST_NEWS_BYTES] + b"\n")
+                self.tell(line)
 
-        pid = fork_aside(work, [keeper.orders, keeper.answers, *self.held()])
-        os.close(news_write)
-        return pid
+        return fork_aside(work, aside)
+
+    def start_sampler(self, aside: list[int], kin: Kin) -> SamplerProcess | None:
+        """Fork the process that samples the script's use of the machine."""
+        sampler = start_sampler(self.folder, kin, self.command.environ, aside, self.tell)
+        os.close(self.news_write)
+        return sampler
+
+    def tell(self, line: str) -> None:
+        """Let the wrapper say at the end what could not be done. Runs in the processes aside."""
+        os.write(self.news_write, visible(line).encode(errors="replace")[:MOST_NEWS_BYTES] + b"\n")
+
+    def kin(self, keeper: Keeper, collector: int, snapshot: Snapshot | None) -> Kin:
+        """Say which processes are the script's."""
+        from runwrap.capture.sampler.kin import Kin
+
+        shim = getattr(self.session, "shim", None)
+        ours = {os.getpid()} | ({shim.pid} if shim else set())
+        git = {snapshot.diff.pid} if snapshot else set()
+        mark = f"RUNWRAP_RUN={self.folder.id}"
+        return Kin(mark, ours, ours | git | {keeper.pid, collector}, frozenset())
 
     def held(self) -> list[int]:
         """List the descriptors of ours that somebody waits to see closed."""

@@ -188,7 +188,7 @@ def test_control_c_is_quiet(tmp_path: Path) -> None:
 def test_names_that_are_not_text_are_printed_all_the_same(tmp_path: Path) -> None:
     environ = os.environ | {"RUNWRAP_PROJECT": "\udcff", "RUNWRAP_DIR": str(tmp_path)}
     process = start(CALL, stdout=PIPE, env=environ)
-    assert "\nproject      \\udcff " in process.communicate(timeout=DEADLINE_S)[0]
+    assert "\nproject          \\udcff " in process.communicate(timeout=DEADLINE_S)[0]
     assert process.returncode == 0
 
 

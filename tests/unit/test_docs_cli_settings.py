@@ -93,6 +93,8 @@ def test_every_default_is_described() -> None:
         "--dir": "the data folder",
         "--name": "made up",
         "--id": "made up",
+        "--system-interval": "2, later 10",
+        "--grid-co2": "473",
     }
     for option in OPTIONS:
         assert told[option.flag] == computed.get(option.flag, "no" if option.default is False else "none")

@@ -20,7 +20,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 NOBODY = 65534
-TEXTS = {"text": "x", "path": "/x", "paths": "/x", "list": "x", "words": "x", "pairs": "x=1", "flag": "yes"}
+TEXTS = {
+    "text": "x",
+    "path": "/x",
+    "paths": "/x",
+    "list": "x",
+    "words": "x",
+    "pairs": "x=1",
+    "flag": "yes",
+    "number": "5",
+}
 VALUES = {
     "text": "x",
     "path": "/x",
@@ -29,6 +38,7 @@ VALUES = {
     "words": ["x"],
     "pairs": {"x": 1},
     "flag": True,
+    "number": 5.0,
 }
 KEYS = {
     "text": '"x"',
@@ -38,6 +48,7 @@ KEYS = {
     "words": '["x"]',
     "pairs": "{x = 1}",
     "flag": "true",
+    "number": "5",
 }
 
 

@@ -9,6 +9,7 @@ import json
 import os
 import time
 
+from runwrap.capture.sampler.kin import Kin
 from runwrap.errors import RunwrapError, StoreError, UsageError
 from runwrap.launch import signals
 from runwrap.launch.config_file import read_config_file
@@ -16,6 +17,7 @@ from runwrap.launch.folder import RunFolder
 from runwrap.launch.guard import Guard
 from runwrap.launch.options import OPTIONS
 from runwrap.launch.reception.desk import Desk
+from runwrap.launch.sampling import start_sampler
 from runwrap.launch.spawn import Command, fork_aside
 from runwrap.launch.unwrapped.script import Script
 from runwrap.settings import data_root, load
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
 STDIN, STDOUT, STDERR = 0, 1, 2
 SYNC_INTERVAL_S = 1.0
+SAMPLER_WAIT_S = 1.0
 # The words of a command line are among what it is told, and those take 2 MiB at most.
 LONGEST_LINE_BYTES = 16 << 20
 GIVEN = ("project", "name", "group", "job_type", "notes", "id", "dir")
@@ -85,12 +88,18 @@ class Collection:
         command = Command([], dict(os.environb), frozenset(), set())
         own = [STDIN, STDOUT, *self.desk.descriptors()]
         fork_aside(lambda: self.folder.collect_facts(self.guard, command, snapshot), own)
+        kin = Kin(f"RUNWRAP_RUN={self.folder.id}", set(), {os.getpid()}, frozenset({self.script.pid}))
+        sampler = start_sampler(self.folder, kin, command.environ, own, lambda _: None)
         answer(socket=self.path, run=self.folder.about())
         self.desk.start()
         self.guard("folder", self.folder.script_runs)
         self.script.wait(SYNC_INTERVAL_S, lambda: self.guard("journal", self.folder.journal.sync))
+        if sampler:
+            sampler.end()
         self.desk.finish(lambda _: None)
         self.guard("journal", self.end)
+        if sampler:
+            sampler.wait(SAMPLER_WAIT_S)
 
     def end(self) -> None:
         """Write the last records and bring them to the disk."""
