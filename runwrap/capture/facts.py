@@ -119,9 +119,10 @@ def packages(request: Request) -> Found:
 def git(request: Request) -> Found:
     """Describe the repository that was found before the script was started."""
     from runwrap.capture import git as part
+    from runwrap.capture.code.look import Limits
 
     if request.snapshot is not None:
-        limits = part.Limits(request.git_timeout_s)
+        limits = Limits(request.git_timeout_s)
         yield from part.describe(
             request.snapshot, request.cwd, request.environ, request.started_s, request.files_dir, limits
         )
