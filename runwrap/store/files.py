@@ -22,7 +22,7 @@ CHUNK_BYTES = 1 << 20
 MOST_TURNS = 3
 PARTIAL = ".partial-"
 # What runwrap itself writes into the folder: files of the script that are called so lie beside it.
-OURS = ("requirements.txt", "diff.patch", "untracked.tar.gz", "sparse-checkout")
+OURS = ("requirements.txt", "diff.patch", "untracked.tar.gz", "sparse-checkout", "conda-explicit.txt")
 OUR_FOLDER = "media"
 BESIDE = "saved"
 
