@@ -6,7 +6,7 @@ import os
 
 from runwrap.capture import address, artifact, git_answer, git_patch, git_repository, git_snapshot
 from runwrap.capture.code import archive, index, line_endings
-from runwrap.capture.code.look import Limits, Look, Tree, count, named
+from runwrap.capture.code.look import Limits, Look, Tree, count, named, too_large
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -135,6 +135,9 @@ def read_files(tree: Tree) -> None:
     settings = line_endings.read_settings(tree.ask(*line_endings.SETTINGS_QUESTION).output)
     list_hidden(tree, marked, settings)
     list_altered(tree, settings, has_attributes=b".gitattributes\0" in listing.output)
+    if len(marked.submodules) > SUBMODULE_COUNT:
+        told = f"Of {len(marked.submodules)} submodules only the first {SUBMODULE_COUNT} were looked at."
+        tree.look.notices.append(told)
     for name in marked.submodules[:SUBMODULE_COUNT]:
         if tree.depth < SUBMODULE_DEPTH and index.is_submodule(tree.look.top, tree.prefix + name):
             read_submodule(tree, tree.prefix + name)
@@ -166,10 +169,11 @@ def list_untracked(tree: Tree) -> None:
         look.notices.append(f"The list of untracked files is incomplete: {look.why_unfinished(answer)}.")
     names = tree.names(answer)
     found: list[bytes] = []
-    limit = look.limits.untracked_count
+    limit = look.room("untracked")
     for name in names:
         if len(found) == limit:
-            look.notices.append(f"Of {len(names)} untracked files the first {limit} are listed.")
+            place = f" in {named([tree.prefix])}" if tree.prefix else ""
+            look.notices.append(f"Of {len(names)} untracked files{place} the first {limit} are listed.")
             break
         if not look.is_changed(name):
             found.append(name)
@@ -255,7 +259,10 @@ def packed(look: Look) -> bytes:
         return b""
     collection = archive.Collection(look.top, look.is_changed)
     collection.take(look.beside)
-    look.fact["left_out"] = collection.left_out
+    left_out, limit = collection.left_out, look.limits.untracked_count
+    look.fact["left_out"] = left_out[:limit]
+    if len(left_out) > limit:
+        look.notices.append(f"Of {len(left_out)} files that were left out the first {limit} are listed.")
     return collection.packed() if collection.items else b""
 
 
@@ -287,10 +294,3 @@ def explain(answer: Answer, look: Look) -> str:
         reason = look.why_unfinished(answer)
         return f"git cannot read the repository at {look.snapshot.folder} ({reason}): {missing}."
     return f"The patch of local changes is missing: {look.why_unfinished(answer)}."
-
-
-def too_large(patch: bytes, limit_bytes: int) -> str:
-    """Say that a patch was dropped, how large it is at least, and where it grew."""
-    name = named([git_patch.section_name(last) for last in list(git_patch.sections(patch))[-1:]])
-    size_mib = limit_bytes / (1 << 20)
-    return f"The patch of local changes is larger than {size_mib:g} MiB and was not kept ({name})."

@@ -377,6 +377,22 @@ def test_what_is_left_out_is_told_with_the_reason(bench) -> None:
         assert path.is_dir() or b"s3cr3t" not in path.read_bytes()
 
 
+def test_list_of_what_is_left_out_is_bounded(bench) -> None:
+    write(bench.folder, ".gitattributes", b"* text=auto\n")
+    for end in (b"\n", b"\r\n"):
+        for number in range(1010):
+            write(bench.folder, f"{number:04}.pem", b"1" + end)
+        if end == b"\n":
+            bench.repository()
+    bench.age()
+    shown = bench.run("true")
+    git = shown["facts"]["git"]
+    assert [each["why"] for each in git["left_out"]] == ["named like a secret"] * 1000
+    assert [notice["text"] for notice in shown["notices"]] == [
+        "Of 1010 files that were left out the first 1000 are listed."
+    ]
+
+
 def test_what_the_script_makes_is_not_in_the_archive(bench) -> None:
     bench.repository()
     write(bench.folder, "before", b"mine\n")

@@ -97,11 +97,13 @@ def test_file_behind_a_link_is_not_read(tmp_path: Path) -> None:
 def test_what_vanishes_or_changes_or_is_no_file_is_left_out_with_the_reason(tmp_path: Path) -> None:
     for name in ("fine", "busy"):
         (tmp_path / name).write_bytes(b"x\n")
+    (tmp_path / "key").write_bytes(b"-----BEGIN PRIVATE KEY-----\n")
     os.mkfifo(tmp_path / "pipe")
     collection = Collection(str(tmp_path), lambda name: name == b"busy")
-    collection.take([b"fine", b"fine", b"busy", b"pipe", b"gone", b"../up", b"sub/"])
+    collection.take([b"fine", b"fine", b"busy", b"key", b"pipe", b"gone", b"../up", b"sub/"])
     assert {each["name"]: each["why"] for each in collection.left_out} == {
         "busy": "changed while it was read",
+        "key": "holds a private key",
         "pipe": "not a regular file",
         "gone": "No such file or directory",
         "../up": "not in the tree",

@@ -18,6 +18,7 @@ FILE_COUNT = 2000
 SECRET_NAMES = (b".env", b".netrc", b".pgpass", b".pypirc", b".npmrc", b".git-credentials", b".htpasswd")
 SECRET_STARTS = (b".env.", b"id_rsa", b"id_dsa", b"id_ecdsa", b"id_ed25519", b"credentials", b"secret")
 SECRET_ENDS = (b".pem", b".key", b".p12", b".pfx", b".jks", b".keystore", b".kdbx", b".env")
+PRIVATE_KEY = b"PRIVATE KEY-----"
 NO_SECRETS = (b".env.example", b".env.sample", b".env.template", b".py")
 
 
@@ -80,6 +81,8 @@ class Collection:
             return "not a regular file"
         if len(item.content) > FILE_SIZE_BYTES or self.is_changed(name):
             return "changed while it was read"
+        if PRIVATE_KEY in item.content:
+            return "holds a private key"
         self.items.append(item)
         self.size_bytes += len(item.content)
         return ""

@@ -83,11 +83,16 @@ class Look:
         """Tell whether a file may have been changed since the script started."""
         return git_patch.is_changed_since(os.fsencode(self.top), name, self.started_s)
 
+    def room(self, key: str) -> int:
+        """Tell how many more names a list of the fact takes."""
+        known = self.fact[key]
+        return max(self.limits.untracked_count - len(known), 0) if isinstance(known, list) else 0
+
     def extend(self, key: str, names: list[bytes]) -> None:
         """Add names to a list of the fact, up to its limit."""
         known = self.fact[key]
         if isinstance(known, list):
-            known += texts(names)[: self.limits.untracked_count - len(known)]
+            known += texts(names)[: self.room(key)]
 
     def why_unfinished(self, answer: Answer) -> str:
         """Say what cut git short."""
@@ -133,3 +138,10 @@ def named(names: list[bytes]) -> str:
 def count(names: list[bytes], noun: str) -> str:
     """Count some things in words."""
     return f"{len(names)} {noun}" + ("" if len(names) == 1 else "s")
+
+
+def too_large(patch: bytes, limit_bytes: int) -> str:
+    """Say that a patch was dropped, how large it is at least, and where it grew."""
+    name = named([git_patch.section_name(last) for last in list(git_patch.sections(patch))[-1:]])
+    size_mib = limit_bytes / (1 << 20)
+    return f"The patch of local changes is larger than {size_mib:g} MiB and was not kept ({name})."
