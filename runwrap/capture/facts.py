@@ -37,6 +37,7 @@ AFTER_GIT_S = 10.0
 GIT_FIRST_S = 1.0
 RING_INTERVAL_S = 0.5
 INJECTED = "PYTHONPATH"
+CAPTURED = "captured"
 CONDA_NAME = "conda-explicit.txt"
 SCRIPT_SIZE_BYTES = 1 << 20
 LOCK_SIZE_BYTES = 8 << 20
@@ -157,8 +158,8 @@ def code(request: Request) -> Found:
     value: dict[str, object] = {"script": path, "path": None}
     if content and len(content) <= SCRIPT_SIZE_BYTES and b"\0" not in content and not is_changed:
         name = artifact.plain_name(os.path.basename(path))
-        yield "file", artifact.write_inside(request.files_dir, "code", name, content)
-        value["path"] = f"code/{name}"
+        yield "file", artifact.write_inside(request.files_dir, CAPTURED, name, content)
+        value["path"] = f"{CAPTURED}/{name}"
     yield fact("code", value)
 
 
@@ -176,10 +177,10 @@ def locks(request: Request) -> Found:
         name = os.path.basename(path)
         content = small_file.read_bytes(path, LOCK_SIZE_BYTES + 1) if name not in kept else b""
         if content and len(content) <= LOCK_SIZE_BYTES:
-            yield "file", artifact.write_inside(request.files_dir, "locks", name, content)
+            yield "file", artifact.write_inside(request.files_dir, CAPTURED, name, content)
             kept[name] = path
     if kept:
-        yield fact("locks", {f"locks/{name}": path for name, path in kept.items()})
+        yield fact("locks", {f"{CAPTURED}/{name}": path for name, path in kept.items()})
 
 
 def git(request: Request) -> Found:

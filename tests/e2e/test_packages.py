@@ -48,8 +48,8 @@ def test_uv_run_uses_the_environment_of_the_project(uv) -> None:
     uv.desk.script("say.py", SAY)
     for words in (["python", "-c", SAY], ["say.py"], ["-q", "--", "python", "say.py"]):
         shown = proved(uv, "uv", "run", *words)
-        assert shown["facts"]["locks"] == {"locks/uv.lock": str(uv.folder / "uv.lock")}
-        kept = Path(shown["path"], "files/locks/uv.lock")
+        assert shown["facts"]["locks"] == {"captured/uv.lock": str(uv.folder / "uv.lock")}
+        kept = Path(shown["path"], "files/captured/uv.lock")
         assert kept.read_bytes() == (uv.folder / "uv.lock").read_bytes()
 
 
@@ -130,11 +130,11 @@ def test_lock_files_of_the_folder_and_of_the_script_are_kept(bench) -> None:
     (bench.folder.parent / "uv.lock").write_text("not of this project\n")
     shown = bench.run(sys.executable, script)
     assert shown["facts"]["locks"] == {
-        "locks/package-lock.json": str(bench.folder / "package-lock.json"),
-        "locks/renv.lock": str(bench.folder.parent / "elsewhere/renv.lock"),
+        "captured/package-lock.json": str(bench.folder / "package-lock.json"),
+        "captured/renv.lock": str(bench.folder.parent / "elsewhere/renv.lock"),
     }
     paths = {each["path"] for each in shown["files"]}
-    assert {"locks/package-lock.json", "locks/renv.lock"} < paths
+    assert {"captured/package-lock.json", "captured/renv.lock"} < paths
 
 
 @pytest.mark.parametrize(
@@ -155,8 +155,8 @@ def test_main_script_is_kept_where_no_repository_has_it(bench, line: str) -> Non
     bench.call("sh", "-c", f"runwrap {line}; exit 0")
     bench.settle()
     shown = bench.shown("latest")
-    assert shown["facts"]["code"] == {"script": str(bench.folder / "train.py"), "path": "code/train.py"}
-    assert Path(shown["path"], "files/code/train.py").read_text() == "#!/usr/bin/env python\nNone\n"
+    assert shown["facts"]["code"] == {"script": str(bench.folder / "train.py"), "path": "captured/train.py"}
+    assert Path(shown["path"], "files/captured/train.py").read_text() == "#!/usr/bin/env python\nNone\n"
 
 
 def test_main_script_is_not_copied_where_a_repository_has_it(bench) -> None:
@@ -176,7 +176,7 @@ def test_script_that_is_large_or_no_text_is_named_and_not_copied(bench, content:
 def test_copy_does_not_leave_the_run_by_a_link_of_the_scripts(bench) -> None:
     outside = bench.folder.parent / "outside"
     outside.mkdir()
-    bench.desk.script("x.sh", f'ln -s {outside} "$RUNWRAP_FILES/code"\n')
+    bench.desk.script("x.sh", f'ln -s {outside} "$RUNWRAP_FILES/captured"\n')
     bench.age()
     bench.run("sh", "x.sh")
     assert list(outside.iterdir()) == []
