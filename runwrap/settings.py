@@ -50,6 +50,7 @@ class Settings:
     config: dict[str, object]
     config_file: list[str]
     metric: list[str]
+    mask: list[str]
     hooks: list[str]
     no_inject: bool
     no_git: bool

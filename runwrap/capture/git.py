@@ -9,7 +9,7 @@ from runwrap.capture import address, artifact, git_answer, git_patch, git_reposi
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from runwrap.capture.git_answer import Answer
     from runwrap.capture.git_snapshot import Snapshot
@@ -24,9 +24,9 @@ EMPTY_TREE = ("hash-object", "-t", "tree", "/dev/null")
 
 
 class Limits:
-    """How long git may take, and how much of it is kept."""
+    """How long git may take, and how much of it is kept; `mask` masks secrets."""
 
-    __slots__ = ("patch_size_bytes", "timeout_s", "untracked_count")
+    __slots__ = ("mask", "patch_size_bytes", "timeout_s", "untracked_count")
 
     def __init__(
         self, timeout_s: float = 20, patch_size_bytes: int = 10 << 20, untracked_count: int = 1000
@@ -34,6 +34,7 @@ class Limits:
         self.timeout_s = timeout_s
         self.patch_size_bytes = patch_size_bytes
         self.untracked_count = untracked_count
+        self.mask: Callable[[bytes], bytes] = bytes
 
 
 class Look:
@@ -95,7 +96,9 @@ def describe(
     for text in look.notices:
         yield "notice", {"level": "warning", "part": "git", "text": text}
     if look.patch:
-        yield "file", artifact.write_artifact(files_dir, "diff.patch", look.patch)
+        masked = look.limits.mask(look.patch)
+        look.fact |= {"masked": True} if masked != look.patch else {}
+        yield "file", artifact.write_artifact(files_dir, "diff.patch", masked)
         look.fact["patch"] = "diff.patch"
     yield "fact", {"name": "git", "value": look.fact}
 

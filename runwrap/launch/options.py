@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 USAGE = "usage: runwrap [options] COMMAND [ARGS...]"
 VERBS = frozenset(
-    "runs show logs note tag delete log config summary alert save doctor settings".split()  # noqa: SIM905  # read easily
+    "runs show logs note tag delete log config summary alert save scan doctor settings".split()  # noqa: SIM905  # read easily
 )
 VERB_FLAGS = frozenset({"-h", "--help", "--version", "--install-completion", "--show-completion"})
 COMPLETION_VARIABLE = "_RUNWRAP_COMPLETE"
@@ -200,6 +200,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("config_file", "paths", "FILE", "YAML, JSON or TOML file with config; may be repeated."),
     Option("metric", "list", "PATTERN", "Metrics in the output: regex, off, +word, -word; may be repeated."),
     Option("hooks", "words", "A,B", "Framework hooks: all, none, +name, -name; may be repeated."),
+    Option("mask", "list", "REGEX", "Secrets of your own to be masked; may be repeated."),
     Option("no_inject", "flag", "", "Do not put anything into Python scripts."),
     Option("no_git", "flag", "", "Do not look at the git repository."),
     Option("no_system", "flag", "", "Do not sample CPU, memory and GPUs."),
