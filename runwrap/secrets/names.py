@@ -101,9 +101,7 @@ def strength(name: str) -> int:
         return 2
     for place, word in enumerate(words):
         before = words[place - 1] if place else ""
-        if word == "token" and (
-            len(words) == 1 or before in BEARERS or words[place + 1 :] == ["secret"]
-        ):
+        if word == "token" and (len(words) == 1 or before in BEARERS or words[place + 1 :] == ["secret"]):
             return 1
         if word == "key" and before in LOCKS:
             return 1

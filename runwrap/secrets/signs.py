@@ -6,6 +6,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+MASK_BEGIN = "[masked: "
 # What a secret of a known shape holds, word for word.
 SIGNS = (
     *("AKIA", "ASIA", "ABIA", "ACCA", "AIza", "ya29.", "GOCSPX-", "AccountKey=", "SharedAccessKey="),
@@ -34,9 +35,14 @@ def has_sign(text: str, values: Iterable[str] = ()) -> bool:
     for sign in SMALL_SIGNS:
         if sign in small:
             return True
-    return ("=" in text or ":" in text) and has_stem(small)
+    return ("=" in text or ":" in text or ("--" in text and " " in text)) and has_stem(small)
 
 
 def has_stem(small: str) -> bool:
     """Tell whether a name in small letters may stand for a secret."""
     return any(stem in small for stem in STEMS)
+
+
+def mask(kind: str) -> str:
+    """Write what stands in the place of a secret."""
+    return f"{MASK_BEGIN}{kind}]"
