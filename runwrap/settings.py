@@ -50,8 +50,8 @@ class Settings:
     config: dict[str, object]
     config_file: list[str]
     metric: list[str]
-    mask: list[str]
     hooks: list[str]
+    mask: list[str]
     no_inject: bool
     no_git: bool
     no_system: bool

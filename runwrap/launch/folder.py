@@ -49,7 +49,7 @@ class RunFolder:
         self.cwd = cwd
         self.started_s = time.time()
         self.id = settings.id or new_run_id(self.started_s)
-        self.name = settings.name or new_run_name()
+        self.name = self.firewall.text(settings.name or "") or new_run_name()
         self.root = data_root(settings, os.environ)
         self.path = os.path.join(self.root, project_folder(settings.project), self.id)
         self.journal_path = os.path.join(self.path, "journal.jsonl")
@@ -135,8 +135,8 @@ class RunFolder:
             "id": self.id,
             "project": self.settings.project,
             "name": self.name,
-            "group": self.settings.group,
-            "job_type": self.settings.job_type,
+            "group": self.firewall.value(self.settings.group),
+            "job_type": self.firewall.value(self.settings.job_type),
             **command_facts(self.firewall, self.words),
             "cwd": self.cwd,
             "started": self.started_s,
