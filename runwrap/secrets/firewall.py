@@ -19,6 +19,7 @@ DEEPEST = 100
 MOST_LOOKS = 5
 FACT = "masked"
 LEAST_NUMBER = 10_000_000
+LONGEST_HARMLESS, MOST_HARMLESS = 100, 2000
 WANDB_LENGTH = 40
 HEXADECIMAL = frozenset("0123456789abcdef")
 
@@ -34,10 +35,15 @@ class Firewall:
         self.values = known_values(environ)
         self.patterns = own_patterns(patterns) if patterns else []
         self.counts: dict[str, int] = {}
+        # Short texts without a sign or a stem: names and words come again in every row.
+        self.harmless: set[str] = set()
 
     def text(self, text: str) -> str:
         """Return a text with its secrets masked."""
+        if text in self.harmless:
+            return text
         if not self.patterns and not has_sign(text, self.values):
+            self.remember(text)
             return text
         from runwrap.secrets import places
 
@@ -49,6 +55,13 @@ class Firewall:
             for _, _, kind in spans:
                 self.count(kind)
         return text
+
+    def remember(self, text: str) -> None:
+        """Keep that a short text is harmless, among so many and no more."""
+        if len(text) <= LONGEST_HARMLESS and not has_stem(text.lower()):
+            if len(self.harmless) >= MOST_HARMLESS:
+                self.harmless = set()
+            self.harmless.add(text)
 
     def find(self, text: str) -> list[Span]:
         """Return where secrets stand in a text, in order, and of which kind they are."""
@@ -78,16 +91,23 @@ class Firewall:
             if depth > DEEPEST:
                 return "..."
             if isinstance(value, dict):
-                return {
-                    self.text(key) if isinstance(key, str) else key: self.value(
-                        item, depth + 1, secret_name(key, name)
-                    )
-                    for key, item in value.items()
-                }
+                return {self.key(key): self.item(key, item, depth, name) for key, item in value.items()}
             return [self.value(item, depth + 1, name) for item in value]
         if name and type(value) is int and value >= LEAST_NUMBER and "pass" in name.lower():
             return self.covered(name)
         return value
+
+    def key(self, key: Any) -> Any:
+        """Return the name of a value with its secrets masked."""
+        return self.text(key) if isinstance(key, str) else key
+
+    def item(self, key: object, value: Any, depth: int, around: str) -> Any:
+        """Return what stands below a name with its secrets masked; nobody asks what numbers are called."""
+        if type(value) is float or value is None:
+            return value
+        if type(value) is str and not around and key in self.harmless:
+            return self.text(value)  # a name without a stem is none of a secret
+        return self.value(value, depth + 1, secret_name(key, around))
 
     def named(self, name: str, value: str) -> str:
         """Return the value of something whose name says that it is a secret."""
@@ -138,7 +158,7 @@ class Firewall:
 
 def secret_name(key: object, around: str = "") -> str:
     """Return a name if it, or that around it, says that its value is a secret."""
-    if not isinstance(key, str) or len(key) > LONGEST_VALUE or not has_stem(key.lower()):
+    if not isinstance(key, str) or not has_stem(key[-LONGEST_VALUE:].lower()) or MASK_BEGIN in key:
         return around
     from runwrap.secrets.names import strength
 

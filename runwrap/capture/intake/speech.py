@@ -43,6 +43,7 @@ CALLED = ("project", "name", "group", "job_type")
 POLICIES = ("now", "live", "end")
 # Who asks for these is answered when they are done.
 ERRANDS = ("save", "restore")
+NUMBERS = {int, float, bool, type(None)}
 # These hold no text that may be changed, or are masked where they are taken.
 UNMASKED = frozenset({"history", "metric", "file", "spill", "save", "restore", "hello"})
 
@@ -109,7 +110,8 @@ class Speech:
         if type(values) is not dict:
             raise BadLineError("history without an object `values`")
         if not is_plain(values):
-            values = self.mask(checked_values(values))
+            values = checked_values(values)
+            values = values if are_numbers(values) else self.mask(values)
         step = whole(said, "step", -LAST_STEP, LAST_STEP)
         if step is None:
             step = self.next_step.get(rank, 0)
@@ -246,6 +248,11 @@ def is_plain(values: Line) -> bool:
         if type(value) is not float or value - value or len(name) > LONGEST_NAME:
             return False
     return len(values) <= MOST_KEYS
+
+
+def are_numbers(values: Line) -> bool:
+    """Tell whether values hold no text in which a secret could be."""
+    return {*map(type, values.values())} <= NUMBERS
 
 
 def way_to_take(said: Line) -> Callable[[Speech, Line, float, list[Item]], None]:
