@@ -167,14 +167,14 @@ def secret_name(key: object, around: str = "") -> str:
 
 def known_values(environ: Mapping[str, str]) -> dict[str, str]:
     """Return the values of variables whose names look secret, the longest first, with those names."""
-    found = {}
+    found: dict[str, str] = {}
     for name, value in environ.items():
-        if has_stem(name.lower()) or name.endswith("_PAT"):
+        fits = SHORTEST_VALUE <= len(value) <= LONGEST_VALUE and value[0] not in "/~"
+        if fits and (has_stem(name.lower()) or name.endswith("_PAT")):
             from runwrap.secrets.names import can_be_secret, label_of, variable_strength
 
             sure = variable_strength(name)
-            fits = SHORTEST_VALUE <= len(value) <= LONGEST_VALUE
-            if sure and fits and can_be_secret(value, sure > 1):
+            if sure and can_be_secret(value, sure > 1):
                 found[value] = label_of(name)
     return dict(sorted(found.items(), key=lambda item: -len(item[0]))[:MOST_VALUES])
 
