@@ -52,6 +52,7 @@ class Settings:
     metric: list[str]
     hooks: list[str]
     env_keep: list[str]
+    mask: list[str]
     no_inject: bool
     no_git: bool
     no_system: bool
@@ -224,8 +225,7 @@ def read(path: str) -> bytes | None:
         # A folder above that may not be searched is no reason to refuse: nobody can say what is in it.
         if isinstance(error, FileNotFoundError) or not os.path.lexists(path):
             return None
-        hint = "make it readable, or move it away"
-        raise SettingsError(f"cannot read {path}: {error.strerror}", hint) from error
+        raise SettingsError(f"cannot read {path}: {error.strerror}", "make it readable or move it") from error
 
 
 def parse_toml(path: str, content: bytes) -> dict[str, object]:
@@ -277,10 +277,9 @@ def xdg_folder(environ: Mapping[str, str], variable: str, in_home: str) -> str:
     """
     named = environ.get(variable, "")
     if not named.startswith("/"):
-        known = home(environ)
-        if not known:
+        named = os.path.join(home(environ), in_home)
+        if not named.startswith("/"):
             return ""
-        named = os.path.join(known, in_home)
     return os.path.join(named, "runwrap")
 
 

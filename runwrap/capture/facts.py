@@ -44,9 +44,11 @@ LOCK_SIZE_BYTES = 8 << 20
 
 
 class Request:
-    """What is asked of the capture: about which command, and where its files go."""
+    """What is asked of the capture: about which command, and where its files go; `mask` masks secrets."""
 
-    __slots__ = ("argv", "cwd", "env_keep", "environ", "files_dir", "git_timeout_s", "snapshot", "started_s")
+    __slots__ = (
+        "argv", "cwd", "env_keep", "environ", "files_dir", "git_timeout_s", "mask", "snapshot", "started_s",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -65,6 +67,7 @@ class Request:
         self.snapshot = snapshot
         self.env_keep: list[str] = []
         self.git_timeout_s = 20.0
+        self.mask: Callable[[bytes], bytes] = bytes
 
 
 def collect(emit: Emit, request: Request) -> None:
@@ -123,6 +126,7 @@ def packages(request: Request) -> Found:
         raise ValueError(f"{found.path} does not say where its packages lie")
     lines = distributions.requirements(site.folders)
     content = "".join(line + "\n" for line in lines).encode("utf-8", "surrogateescape")
+    content = request.mask(content)
     yield "file", artifact.write_artifact(request.files_dir, "requirements.txt", content)
     python = {"interpreter": site.interpreter, "python": site.version or None}
     conda = conda_file(site.interpreter)
@@ -190,6 +194,7 @@ def git(request: Request) -> Found:
 
     if request.snapshot is not None:
         limits = Limits(request.git_timeout_s)
+        limits.mask = request.mask
         yield from part.describe(
             request.snapshot, request.cwd, request.environ, request.started_s, request.files_dir, limits
         )

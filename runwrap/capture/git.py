@@ -54,7 +54,9 @@ def describe(
         yield "notice", {"level": "warning", "part": "git", "text": text}
     for key, (name, content) in {**files, "sparse": (SPARSE_NAME, look.sparse)}.items():
         if content:
-            yield "file", artifact.write_artifact(files_dir, name, content)
+            kept = look.limits.mask(content) if key == "patch" else content
+            look.fact |= {"masked": True} if kept != content else {}
+            yield "file", artifact.write_artifact(files_dir, name, kept)
             look.fact[key] = name
     yield "fact", {"name": "git", "value": look.fact}
 

@@ -24,6 +24,7 @@ from runwrap.cli import (
     note,
     runs,
     save,
+    scan,
     settings,
     show,
     summary,
@@ -79,7 +80,22 @@ def make_app() -> typer.Typer:
         subcommand_metavar="COMMAND [ARGS...]",
         rich_markup_mode=None,
     )
-    for verb in (runs, show, logs, note, tag, delete, log, config, summary, alert, save, settings, doctor):
+    for verb in (
+        runs,
+        show,
+        logs,
+        note,
+        tag,
+        delete,
+        log,
+        config,
+        summary,
+        alert,
+        save,
+        scan,
+        settings,
+        doctor,
+    ):
         verb.register(app)
     app.command(COMMAND, hidden=True)(read_command)
     return app

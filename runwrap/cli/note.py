@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
-
 import typer
 
-from runwrap.cli.place import RUN, data_folder
+from runwrap.cli.place import RUN, append, data_folder
 from runwrap.store.catalog import find_run
-from runwrap.store.journal import Journal
 
 
 def register(app: typer.Typer) -> None:
@@ -18,7 +15,4 @@ def register(app: typer.Typer) -> None:
 
 def write_note(run: str = RUN, text: str = typer.Argument(..., metavar="TEXT", help="The note.")) -> None:
     """Write the note of a run; it replaces the one before, which the journal keeps."""
-    view = find_run(data_folder(), run)
-    journal = Journal(os.path.join(view.path, "journal.jsonl"))
-    journal.append("note", {"text": text})
-    journal.sync()
+    append(find_run(data_folder(), run), "note", {"text": text})

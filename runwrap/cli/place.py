@@ -6,16 +6,21 @@ import os
 import sys
 import time
 from datetime import datetime, timezone
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from runwrap.errors import RunwrapError, visible
+from runwrap.launch.masking import masked_records
 from runwrap.launch.options import OPTIONS
 from runwrap.launch.say import say
+from runwrap.secrets.firewall import Firewall
 from runwrap.settings import data_root, load
 from runwrap.store.catalog import complete_runs, find_run
 from runwrap.store.journal import Journal
+
+if TYPE_CHECKING:
+    from runwrap.store.view import RunView
 
 MINUTE_S = 60
 # What a shell that puts a completed word on its line, as it is, would take for more than a part of the word.
@@ -25,11 +30,15 @@ UTC = timezone.utc
 
 def data_folder() -> str:
     """Return the root of all runs, from the settings."""
+    return data_root(load({}, os.environ, working_folder(), OPTIONS), os.environ)
+
+
+def working_folder() -> str:
+    """Return the current folder."""
     try:
-        cwd = os.getcwd()
+        return os.getcwd()
     except OSError:
-        cwd = "/"  # it has been deleted, and runs can be read all the same
-    return data_root(load({}, os.environ, cwd, OPTIONS), os.environ)
+        return "/"  # it has been deleted, and runs can be read all the same
 
 
 def complete(incomplete: str) -> list[tuple[str, str]]:
@@ -74,8 +83,15 @@ def say_onto(run: str | None, line: dict[str, Any]) -> None:
     data = {key: value for key, value in line.items() if key != "kind"}
     if line["kind"] == "history":
         data = {"step": view.document["last_step"] + 1, **data, "source": "command"}
+    append(view, line["kind"], data)
+
+
+def append(view: RunView, kind: str, data: dict[str, Any]) -> None:
+    """Append a record to a run, without its secrets. Raises: StoreError, UsageError."""
+    firewall = Firewall(os.environ, load({}, os.environ, working_folder(), OPTIONS).mask)
+    now_s = time.time()
     journal = Journal(os.path.join(view.path, "journal.jsonl"))
-    journal.append(line["kind"], data)
+    journal.append_many(masked_records(firewall, [(kind, data, now_s)]))
     journal.sync()
 
 

@@ -60,6 +60,7 @@ def sections(view: RunView) -> list[tuple[str, list[str]]]:
         ("host", pairs(as_table(view.facts.get("host")))),
         ("environment", pairs(as_table(view.facts.get("environment")))),
         ("packages", pairs(as_table(view.facts.get("packages")))),
+        ("masked", masked(view.facts.get("masked"))),
         ("files", pairs({path: size_in_words(file["size_bytes"]) for path, file in view.files.items()})),
         ("notices", [f"{notice['level']}: {notice['part']}: {notice['text']}" for notice in view.notices]),
     ]
@@ -110,6 +111,12 @@ def as_table(value: object) -> dict[str, Any]:
     if isinstance(value, dict):
         return {key: part for key, part in value.items() if part not in (None, [], {}, "")}
     return {} if value is None else {"value": value}
+
+
+def masked(fact: object) -> list[str]:
+    """Say how many secrets of which kind were masked."""
+    kinds = as_table(fact).get("kinds")
+    return pairs(kinds) if isinstance(kinds, dict) else []
 
 
 def pairs(table: dict[str, Any]) -> list[str]:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
-
 import typer
 
-from runwrap.cli.place import RUN, data_folder
+from runwrap.cli.place import RUN, append, data_folder
 from runwrap.errors import UsageError, visible
 from runwrap.store.catalog import find_run
-from runwrap.store.journal import Journal
 
 EXAMPLE = "for example: runwrap tag latest +good -draft"
 
@@ -29,9 +26,7 @@ def change_tags(
     """Give a run tags and take them away."""
     added, removed = read_words([word for word in words if word != "--"])
     view = find_run(data_folder(), run)
-    journal = Journal(os.path.join(view.path, "journal.jsonl"))
-    journal.append("tag", {"add": added, "remove": removed})
-    journal.sync()
+    append(view, "tag", {"add": added, "remove": removed})
     tags = [tag for tag in view.tags if tag not in removed] + added
     typer.echo(visible(" ".join(dict.fromkeys(tags))))
 

@@ -7,7 +7,9 @@ import time
 
 from runwrap import __version__
 from runwrap.errors import StoreError
+from runwrap.launch.masking import command_facts, masked, masked_records
 from runwrap.record import new_run_id, new_run_name
+from runwrap.secrets.firewall import Firewall
 from runwrap.settings import data_root
 from runwrap.store.journal import Journal, JournalError
 from runwrap.store.layout import project_folder
@@ -34,19 +36,20 @@ SIGKILL = 9
 class RunFolder:
     """A run on disk, from its first record to its last; `files` is the config that was given in files.
 
-    Raises: StoreError, where it cannot be made.
+    Raises: StoreError, where it cannot be made; UsageError.
     """
 
     def __init__(
         self, settings: Settings, words: list[str], cwd: str, files: dict[str, dict[str, object]]
     ) -> None:
+        self.firewall = Firewall(os.environ, settings.mask)
         self.settings = settings
         self.config_files = files
         self.words = words
         self.cwd = cwd
         self.started_s = time.time()
         self.id = settings.id or new_run_id(self.started_s)
-        self.name = settings.name or new_run_name()
+        self.name = self.firewall.text(settings.name or "") or new_run_name()
         self.root = data_root(settings, os.environ)
         self.path = os.path.join(self.root, project_folder(settings.project), self.id)
         self.journal_path = os.path.join(self.path, "journal.jsonl")
@@ -111,7 +114,7 @@ class RunFolder:
         if settings.notes:
             records.append(("note", {"text": settings.notes}, self.started_s))
         try:
-            self.journal.append_many(records)
+            self.journal.append_many(masked_records(self.firewall, records))
         except JournalError as error:
             raise self.cannot_begin(str(error)) from error
 
@@ -132,9 +135,9 @@ class RunFolder:
             "id": self.id,
             "project": self.settings.project,
             "name": self.name,
-            "group": self.settings.group,
-            "job_type": self.settings.job_type,
-            "argv": self.words,
+            "group": self.firewall.value(self.settings.group),
+            "job_type": self.firewall.value(self.settings.job_type),
+            **command_facts(self.firewall, self.words),
             "cwd": self.cwd,
             "started": self.started_s,
             "host": os.uname().nodename,
@@ -147,11 +150,6 @@ class RunFolder:
             "mode": mode,
             "streams": {name: "both" if both else name for name in ("stdout", "stderr")},
         }
-        raw = [os.fsencode(word) for word in self.words]
-        if not all(map(is_text, raw)):
-            import base64
-
-            facts["argv_base64"] = [base64.b64encode(word).decode() for word in raw]
         if self.resumed:
             facts["resumed"] = True
         return facts
@@ -190,16 +188,19 @@ class RunFolder:
         news: list[str] = []
 
         def emit(kind: str, data: dict[str, Any]) -> None:
-            journal.append(kind, data)
+            journal.append(kind, masked(self.firewall, kind, data))
             if kind == "notice":
                 news.append(in_words(data))
 
         environ = {os.fsdecode(key): os.fsdecode(value) for key, value in command.environ.items()}
         request = Request(self.words, self.cwd, environ, self.files_path, self.script_started_s, snapshot)
         request.env_keep = self.settings.env_keep
+        request.mask = self.firewall.data
         guard("facts", lambda: collect(emit, request))
         for notice in guard.notices:
             emit("notice", notice)
+        if fact := self.firewall.take_fact():
+            journal.append("fact", fact)
         return news
 
     def append_anew(self, records: Marks) -> None:
@@ -231,7 +232,7 @@ class RunFolder:
         """Write the last records."""
         moment = time.time()
         notes: Marks = [("notice", dict(notice), moment) for notice in notices]
-        records: Marks = [*marks, *notes]
+        records: Marks = [*marks, *masked_records(self.firewall, notes)]
         records.append(("exit", exit_facts, moment))
         try:
             self.journal.append_many(records)
@@ -289,12 +290,3 @@ def drop(path: str, remove: Callable[[str], None] = os.unlink) -> None:
         remove(path)
     except OSError:
         pass
-
-
-def is_text(raw: bytes) -> bool:
-    """Tell whether bytes are UTF-8."""
-    try:
-        raw.decode()
-    except UnicodeDecodeError:
-        return False
-    return True

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 USAGE = "usage: runwrap [options] COMMAND [ARGS...]"
 VERBS = frozenset(
-    "runs show logs note tag delete log config summary alert save doctor settings".split()  # noqa: SIM905  # read easily
+    "runs show logs note tag delete log config summary alert save scan doctor settings".split()  # noqa: SIM905  # read easily
 )
 VERB_FLAGS = frozenset({"-h", "--help", "--version", "--install-completion", "--show-completion"})
 COMPLETION_VARIABLE = "_RUNWRAP_COMPLETE"
@@ -85,7 +85,7 @@ class Option:
             return plain(value)
         if self.kind not in ("pairs", "flag") and isinstance(value, str):
             return self.read(value)
-        if self.kind in LISTS and is_texts(value):
+        if self.kind in LISTS and isinstance(value, list) and all(isinstance(item, str) for item in value):
             return value
         raise ValueError(f"wants {WANTED.get(self.kind, 'text')}, not {in_words(value)}")
 
@@ -97,11 +97,6 @@ class Option:
         if isinstance(before, dict) and isinstance(value, dict):
             return before | value
         return value
-
-
-def is_texts(value: object) -> bool:
-    """Tell whether a value is a list of text."""
-    return isinstance(value, list) and all(isinstance(item, str) for item in value)
 
 
 def truth(text: str) -> bool:
@@ -225,6 +220,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("metric", "list", "PATTERN", "Metrics in the output: regex, off, +word, -word; may be repeated."),
     Option("hooks", "words", "A,B", "Framework hooks: all, none, +name, -name; may be repeated."),
     Option("env_keep", "words", "NAME,GLOB*", "More environment variables to record; may be repeated."),
+    Option("mask", "list", "REGEX", "Secrets of your own to be masked; may be repeated."),
     Option("no_inject", "flag", "", "Do not put anything into Python scripts."),
     Option("no_git", "flag", "", "Do not look at the git repository."),
     Option("no_system", "flag", "", "Do not sample CPU, memory and GPUs."),

@@ -23,6 +23,8 @@ PROCESS_KEYS = ("host", "pid", "pid_started", "boot_id", "pid_namespace")
 # Records of these kinds tell nothing about a run as a whole.
 PASSED_OVER = ("output", "system")
 MOST_LISTED = 10_000
+# Of this fact each record tells of more.
+MASKED = "masked"
 LAST_PID = 2**31 - 1
 
 
@@ -121,7 +123,10 @@ class RunView:
 
     def take_fact(self, data: Facts) -> None:
         """Keep what was found out about the run's surroundings."""
-        merge(self.document["facts"], {text(data["name"]): data["value"]})
+        value = data["value"]
+        if data["name"] == MASKED:
+            value = added(self.document["facts"].get(MASKED), value)
+        merge(self.document["facts"], {text(data["name"]): value})
 
     def take_tag(self, data: Facts) -> None:
         """Take tags away and give them."""
@@ -202,6 +207,16 @@ def merge(into: Facts, values: object) -> None:
     for key, value in table(values).items():
         if key in into or len(into) < MOST_LISTED:
             into[key] = value
+
+
+def added(before: object, more: object) -> Facts:
+    """Add up what records say of the secrets that were masked. Raises: TypeError."""
+    kinds = dict(table(before)["kinds"]) if before else {}
+    for kind, count in table(table(more)["kinds"]).items():
+        if type(count) is not int:
+            raise TypeError(count)
+        merge(kinds, {kind: kinds.get(kind, 0) + count})
+    return {"count": sum(kinds.values()), "kinds": kinds}
 
 
 def table(value: object) -> Facts:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from runwrap.capture.intake.reader import Intake
 from runwrap.capture.intake.speech import Speech
+from runwrap.secrets.firewall import Firewall
 from runwrap.store.journal import Journal
 from tests.bench.measure import row
 
@@ -35,7 +36,8 @@ def take_all(folder):
     listener.listen(1)
     journal = Journal(str(folder / "journal.jsonl"))
     stop_read, stop_write = os.pipe()
-    speech = Speech({"config": {}}, frozenset(), str(folder), print)
+    mask = Firewall({"DB_PASSWORD": "correct-horse"}).value
+    speech = Speech({"config": {}}, frozenset(), str(folder), print, mask)
     intake = Intake(
         listener.fileno(), stop_read, speech, lambda items: bool(journal.append_many(items)), print
     )

@@ -307,7 +307,7 @@ def test_a_file_that_may_not_be_read_is_named(open_folder: Path) -> None:
     with as_somebody(), pytest.raises(SettingsError) as caught:
         load({}, {}, str(open_folder), OPTIONS)
     assert str(caught.value) == f"cannot read {path}: Permission denied"
-    assert caught.value.hint == "make it readable, or move it away"
+    assert caught.value.hint == "make it readable or move it"
 
 
 def test_a_folder_that_may_not_be_searched_is_passed_over(open_folder: Path) -> None:

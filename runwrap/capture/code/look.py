@@ -9,6 +9,8 @@ from runwrap.capture import git_answer, git_patch, git_snapshot
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from runwrap.capture.git_answer import Answer
     from runwrap.capture.git_snapshot import Snapshot
 
@@ -26,9 +28,9 @@ PLACES = (
 
 
 class Limits:
-    """How long git may take, and how much of it is kept."""
+    """How long git may take, and how much of it is kept; `mask` masks secrets."""
 
-    __slots__ = ("patch_size_bytes", "timeout_s", "untracked_count")
+    __slots__ = ("mask", "patch_size_bytes", "timeout_s", "untracked_count")
 
     def __init__(
         self, timeout_s: float = 20, patch_size_bytes: int = 10 << 20, untracked_count: int = 1000
@@ -36,6 +38,7 @@ class Limits:
         self.timeout_s = timeout_s
         self.patch_size_bytes = patch_size_bytes
         self.untracked_count = untracked_count
+        self.mask: Callable[[bytes], bytes] = bytes
 
 
 class Look:

@@ -30,6 +30,7 @@ from runwrap.capture.intake.line import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
     from runwrap.capture.intake.line import Line
 
@@ -42,18 +43,27 @@ CALLED = ("project", "name", "group", "job_type")
 POLICIES = ("now", "live", "end")
 # Who asks for these is answered when they are done.
 ERRANDS = ("save", "restore")
+NUMBERS = {int, float, bool, type(None)}
+# These hold no text that may be changed, or are masked where they are taken.
+UNMASKED = frozenset({"history", "metric", "file", "spill", "save", "restore", "hello"})
 
 
 class Speech:
     """Makes records of the lines of one run.
 
     `run` is what is told about the run; `given` names the settings that the user gave to runwrap,
-    which no script changes; `note` gets sentences about what was passed over.
+    which no script changes; `note` gets sentences about what was passed over; `mask` masks secrets.
     """
 
     def __init__(
-        self, run: Line, given: frozenset[str], files_path: str, note: Callable[[str], None]
+        self,
+        run: Line,
+        given: frozenset[str],
+        files_path: str,
+        note: Callable[[str], None],
+        mask: Callable[[Any], Any] = lambda value: value,
     ) -> None:
+        self.mask = mask
         self.run = run
         self.given = given
         self.files_path = files_path
@@ -67,11 +77,14 @@ class Speech:
     def take(self, line: bytes, now_s: float, items: list[Item]) -> bytes:
         """Append the records of a line to `items` and return its answer. Raises: BadLineError."""
         said = parsed(line)
+        before = len(items)
         try:
             way_to_take(said)(self, said, time_of(said, now_s), items)
         except BadLineError as error:
             error.answer = answer_to(said, {"ok": False, "error": str(error)})
             raise
+        if said["kind"] not in UNMASKED:
+            items[before:] = [(kind, self.mask(data), at_s) for kind, data, at_s in items[before:]]
         if said["kind"] in ERRANDS:
             return b""
         more = {"run": self.run} if said["kind"] in ("hello", "init") else {}
@@ -98,6 +111,7 @@ class Speech:
             raise BadLineError("history without an object `values`")
         if not is_plain(values):
             values = checked_values(values)
+            values = values if are_numbers(values) else self.mask(values)
         step = whole(said, "step", -LAST_STEP, LAST_STEP)
         if step is None:
             step = self.next_step.get(rank, 0)
@@ -234,6 +248,11 @@ def is_plain(values: Line) -> bool:
         if type(value) is not float or value - value or len(name) > LONGEST_NAME:
             return False
     return len(values) <= MOST_KEYS
+
+
+def are_numbers(values: Line) -> bool:
+    """Tell whether values hold no text in which a secret could be."""
+    return {*map(type, values.values())} <= NUMBERS
 
 
 def way_to_take(said: Line) -> Callable[[Speech, Line, float, list[Item]], None]:

@@ -62,7 +62,8 @@ class Desk:
         from runwrap.capture.intake.speech import Speech
 
         folder = self.folder
-        speech = Speech(folder.about(), self.given, folder.files_path, self.noting("socket"))
+        mask = folder.firewall.value
+        speech = Speech(folder.about(), self.given, folder.files_path, self.noting("socket"), mask)
         self.told_files = speech.told_files
         return Intake(listening_fd, stop_fd, speech, self.keep, lambda *errand: self.files().put(*errand))
 

@@ -1,0 +1,1 @@
+"""The secret firewall: keys, tokens and passwords do not reach the disk (docs/secrets.md)."""
