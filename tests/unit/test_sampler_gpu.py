@@ -327,6 +327,16 @@ def test_totals_are_over_time(watch):
     assert watch.do("totals") == {"0": expected, "1": expected}
 
 
+def test_totals_have_the_last_sample(watch):
+    watch.answer(count=1, processes="7:1", energy=0)
+    watch.start()
+    watch.sample(7)
+    watch.answer(energy=7000)
+    watch.do("pass", 2)
+    watch.do("ask", [7])
+    assert watch.do("totals")["0"]["energy_j"] == 7
+
+
 def test_a_question_that_fails_is_a_gap_and_nothing_else(watch):
     watch.answer(count=1, power=100_000, temperature=50, temperature_error=3, power_error=18)
     values = watch.start()

@@ -31,6 +31,7 @@ CUDA_VARIABLES = ("CUDA_VISIBLE_DEVICES",)
 AMD_VARIABLES = ("HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "CUDA_VISIBLE_DEVICES")
 # A driver may need some seconds to wake up.
 PATIENCE_S = 30.0
+LAST_ANSWER_S = 0.5
 # The process numbers that the driver knows are those of the outermost namespace. Source: proc_ns.h.
 OUTERMOST_PIDS = "pid:[4026531836]"
 
@@ -94,8 +95,11 @@ class GpuWatch:
     def totals(self) -> dict[str, dict[str, object]]:
         """Return what the script's GPUs came to: those that it used, or, where no driver tells, could see.
 
-        Of an instance only the memory is its own, so its GPU is there too, whoever else uses that.
+        Of an instance only the memory is its own, so its GPU is there too, whoever else uses that. Blocks: for
+        a moment, if a sample has just been asked for, because it has the last of the energy.
         """
+        if time.monotonic() - self.asked_s < LAST_ANSWER_S:
+            self.idle.wait(LAST_ANSWER_S)
         self.tell()
         with self.lock:
             labels = self.used if self.has_holders else self.visible
