@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -69,3 +70,25 @@ def torch_python() -> str:
 def notebook_python() -> str:
     """Return an interpreter with a kernel for notebooks, and with runwrap."""
     return python_with("notebook", "nbclient", "ipykernel", "-e", Path(__file__).parents[1])
+
+
+def build_nvml(folder: Path, *flags: str) -> Path:
+    """Build the stand-in for the library of NVIDIA's driver; return its folder."""
+    source = Path(__file__).with_name("standin") / "nvml.c"
+    library = folder / "libnvidia-ml.so.1"
+    if not shutil.which("gcc"):
+        pytest.skip("gcc is not installed here")
+    subprocess.run(["gcc", "-Wall", *flags, "-shared", "-fPIC", "-o", library, source], check=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def nvml(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a library that answers as $STANDIN_NVML says."""
+    return build_nvml(tmp_path_factory.mktemp("nvml"))
+
+
+@pytest.fixture(scope="session")
+def old_nvml(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of the same library as it was years ago."""
+    return build_nvml(tmp_path_factory.mktemp("old_nvml"), "-DOLD")

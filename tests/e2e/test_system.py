@@ -81,6 +81,43 @@ def test_every_name_is_documented(bench: Bench) -> None:
     assert view["facts"]["usage"].keys() <= documented
 
 
+def test_the_gpus_of_the_script_are_recorded(bench: Bench, nvml: Path) -> None:
+    answers = bench.folder / "answers"
+    answers.write_text("count 2\nutilisation 40\npower 100000\nmemory 7000\nenergy 1000\n")
+    text = "import os\nopen('answers', 'a').write(f'1.processes {os.getpid()}:5000\\n1.utilisation 80\\n')\n"
+    bench.desk.script("s.py", text + WAIT)
+    environ = bench.environ | {"LD_LIBRARY_PATH": str(nvml), "STANDIN_NVML": str(answers)}
+    process = bench.start(*OFTEN, sys.executable, "s.py", env=environ)
+    bench.desk.told("here")
+    wait_until(lambda: any("process_gpu_memory_bytes/1" in v for v in samples(bench)), "the GPU is in use")
+    with answers.open("a") as file:
+        file.write("energy 6000\n")
+    wait_until(lambda: any(v.get("gpu_energy_j/1") == 5 for v in samples(bench)), "energy was used")
+    bench.desk.tell("end")
+    assert process.wait() == 0
+    bench.settle()
+    facts = bench.shown("latest")["facts"]
+    assert [device["name"] for device in facts["gpu"]["devices"]] == ["Stand-in 9000"] * 2
+    assert facts["gpus_used"] == {"devices": ["1"]}
+    [told] = facts["usage"]["gpus"].values()
+    assert told["memory_max_bytes"] == 7000
+    assert 40 <= told["percent_mean"] <= 80
+    assert facts["energy"]["gpu_j"] == told["energy_j"] == 5
+    assert facts["energy"]["estimate"] is True
+    documented = DOCS.read_text()
+    names = {name.split("/")[0] for values in samples(bench) for name in values}
+    assert not [name for name in names if f"`{name}" not in documented]
+
+
+def test_a_gpu_driver_that_hangs_delays_nothing(bench: Bench, nvml: Path) -> None:
+    answers = bench.folder / "answers"
+    answers.write_text("init.hang 1\n")
+    bench.desk.script("s.py", BURN)
+    view = bench.run(*OFTEN, sys.executable, "s.py", LD_LIBRARY_PATH=str(nvml), STANDIN_NVML=str(answers))
+    assert view["state"] == "finished"
+    assert view["facts"]["usage"]["sample_count"] > 3
+
+
 def test_samples_come_at_the_times_that_were_asked_for(bench: Bench) -> None:
     bench.desk.script("s.py", WAIT)
     process = bench.start(*OFTEN, sys.executable, "s.py")

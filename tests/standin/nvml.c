@@ -27,12 +27,13 @@ static device devices[MOST_GPUS][MOST_PARTS];
 
 static int find(const char *text, const char *key, char *value, size_t size) {
     size_t length = strlen(key);
+    int found = 0;
     for (const char *line = text; line && *line; line = strchr(line, '\n'), line = line ? line + 1 : NULL) {
         if (strncmp(line, key, length) || line[length] != ' ') continue;
         snprintf(value, size, "%.*s", (int)strcspn(line + length + 1, "\n"), line + length + 1);
-        return 1;
+        found = 1; /* and a later line counts more */
     }
-    return 0;
+    return found;
 }
 
 static void read_answers(char *text, size_t size) {

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 # The watch in a process of its own, because that looks for the library in $LD_LIBRARY_PATH when it starts. It does
 # what it is told, one line at a time, and its clock is ours.
@@ -140,31 +141,10 @@ class Watch:
         return sum(line.split()[-1] == name for line in self.calls.read_text().splitlines())
 
 
-def build(folder: Path, *flags: str) -> Path:
-    """Build the stand-in; return the folder that it is in."""
-    if not shutil.which("gcc"):
-        pytest.skip("no gcc")
-    source = Path(__file__).parents[1] / "standin/nvml.c"
-    library = folder / "libnvidia-ml.so.1"
-    command = ["gcc", "-Wall", "-Wextra", "-Werror", *flags, "-shared", "-fPIC", "-o", library, source]
-    subprocess.run(command, check=True)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def library(tmp_path_factory):
-    return build(tmp_path_factory.mktemp("library"))
-
-
-@pytest.fixture(scope="module")
-def old_library(tmp_path_factory):
-    return build(tmp_path_factory.mktemp("old_library"), "-DOLD")
-
-
 @pytest.fixture
-def watch(tmp_path, library):
+def watch(tmp_path, nvml):
     """Return a watch of two GPUs; nothing that it does may write to the terminal, or hold up its process."""
-    made = Watch(tmp_path, library)
+    made = Watch(tmp_path, nvml)
     yield made
     if made.process and made.process.returncode is None:
         assert made.end() == (0, "")
@@ -460,8 +440,8 @@ def test_without_a_sign_of_a_gpu_nothing_is_tried(watch, tmp_path):
     assert watch.said == []
 
 
-def test_an_old_driver_says_what_it_can(watch, old_library):
-    watch.library = old_library
+def test_an_old_driver_says_what_it_can(watch, old_nvml):
+    watch.library = old_nvml
     watch.answer(memory=500, reserved=20, power=100_000, temperature=40, reasons=4, processes="7:1")
     values = watch.start()
     assert of_gpu(values, "0").items() >= {

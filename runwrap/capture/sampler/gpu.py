@@ -95,8 +95,8 @@ class GpuWatch:
     def totals(self) -> dict[str, dict[str, object]]:
         """Return what the script's GPUs came to: those that it used, or, where no driver tells, could see.
 
-        Of an instance only the memory is its own, so its GPU is there too, whoever else uses that. Blocks: for
-        a moment, if a sample has just been asked for, because it has the last of the energy.
+        Of an instance only the memory is its own, so its GPU is there too, whoever else uses that.
+        Blocks: for a moment, if a sample has just been asked for, because it has the last of the energy.
         """
         if time.monotonic() - self.asked_s < LAST_ANSWER_S:
             self.idle.wait(LAST_ANSWER_S)

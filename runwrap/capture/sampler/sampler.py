@@ -11,6 +11,7 @@ import psutil
 
 from runwrap.capture.facts import DEFECTS
 from runwrap.capture.sampler.energy import Energy, estimate
+from runwrap.capture.sampler.gpu import GpuWatch
 from runwrap.capture.sampler.group import Group
 from runwrap.capture.sampler.host import Host
 from runwrap.capture.sampler.tree import Tree
@@ -65,7 +66,9 @@ class Sampler:
             "process": self.tree.sample,
             "group": self.group.sample,
             "energy": self.energy.sample,
+            "gpu": self.ask_gpus,
         }
+        self.gpus = GpuWatch(sampling.environ, emit)
         self.failed: set[str] = set()
         self.last_s: float | None = None
 
@@ -73,6 +76,7 @@ class Sampler:
         """Sample until the other end of `end_fd` is closed, or a byte comes from it. Blocks."""
         poller = select.poll()
         poller.register(end_fd, select.POLLIN)
+        self.gpus.start()
         began_s = due_s = time.monotonic()
         while True:
             self.sample()
@@ -92,6 +96,11 @@ class Sampler:
         first, self.last_s = self.last_s is None, now_s
         if values and not first:  # without rates it would be half of one
             self.emit("system", {"values": {name: rounded(value) for name, value in values.items()}})
+
+    def ask_gpus(self, _now_s: float) -> Values:
+        """Return what the GPUs do."""
+        self.gpus.ask(set(self.tree.ours))
+        return self.gpus.take()
 
     def share_of_memory(self, values: Values) -> Values:
         """Return how much of its memory the script has: of what its group may have, or of the machine's."""
@@ -117,8 +126,11 @@ class Sampler:
         """Take the last sample and sum up."""
         if self.last_s is not None and time.monotonic() - self.last_s >= SHORTEST_S:
             self.sample()
-        self.emit("fact", {"name": "usage", "value": self.usage.describe()})
-        energy = estimate(self.energy.used_j(), None, self.sampling.co2_g_per_kwh)
+        gpus = self.gpus.totals()
+        usage = self.usage.describe() | ({"gpus": gpus} if gpus else {})
+        self.emit("fact", {"name": "usage", "value": usage})
+        gpu_j = sum(self.gpus.accounts[label].energy_j for label in gpus) if gpus else None
+        energy = estimate(self.energy.used_j(), gpu_j, self.sampling.co2_g_per_kwh)
         if energy:
             self.emit("fact", {"name": "energy", "value": energy})
 

@@ -23,6 +23,7 @@ LARGEST_SHARE = 0.002
 LONGEST_PAUSE_S = 10.0
 # A look at the shared pages holds up a process that asks for memory, so it is rare, and not for large ones.
 PSS_INTERVAL_S = 30.0
+LARGEST_PSS_SHARE = 0.0002
 LARGEST_PSS_BYTES = 1 << 30
 MOST_PSS_PROCESSES = 64
 
@@ -115,8 +116,9 @@ class Tree:
         is_cheap = rss_bytes <= LARGEST_PSS_BYTES and len(self.ours) <= MOST_PSS_PROCESSES
         if now_s < self.next_pss_s or not is_cheap:
             return {}
-        self.next_pss_s = now_s + PSS_INTERVAL_S
+        began_s = time.thread_time()
         shares = [size for pid in self.ours if (size := pss_bytes(pid)) is not None]
+        self.next_pss_s = now_s + max(PSS_INTERVAL_S, (time.thread_time() - began_s) / LARGEST_PSS_SHARE)
         return {"process_memory_pss_bytes": sum(shares)} if len(shares) == len(self.ours) else {}
 
 
@@ -134,20 +136,32 @@ def since_boot_s() -> float:
 
 def look(pid: int, started: int | None = None) -> Process | None:
     """Read what the kernel says of a process; None where it has gone, or another one has its number."""
-    stat = read_bytes(f"/proc/{pid}/stat").rpartition(b")")[2].split()
+    stat = read_once(f"/proc/{pid}/stat").rpartition(b")")[2].split()
     if len(stat) <= RSS or stat[0] in (b"Z", b"X") or (started is not None and int(stat[STARTED]) != started):
         return None
     return Process(stat, input_output(pid))
 
 
+def read_once(path: str) -> bytes:
+    """Read a file of the kernel's that is whole at the first read; b"" when it cannot be read."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return b""
+    try:
+        return os.read(fd, 4096)
+    except OSError:
+        return b""
+    finally:
+        os.close(fd)
+
+
 def input_output(pid: int) -> tuple[int, int] | None:
     """Return what a process has read from disks, and written; None where that is not ours to know."""
-    fields = dict(
-        line.split(b": ", 1) for line in read_bytes(f"/proc/{pid}/io").splitlines() if b": " in line
-    )
+    words = read_once(f"/proc/{pid}/io").split()
     try:
-        return int(fields[b"read_bytes"]), int(fields[b"write_bytes"])
-    except (KeyError, ValueError):
+        return int(words[words.index(b"read_bytes:") + 1]), int(words[words.index(b"write_bytes:") + 1])
+    except (IndexError, ValueError):
         return None
 
 
