@@ -17,19 +17,26 @@ if TYPE_CHECKING:
     Handle = Any
     Way = Callable[[Handle], dict[Any, Any]]
 
+
+def codes(*names: str) -> set[int]:
+    """Return the numbers of errors, as far as this version of the module knows them."""
+    return {code for name in names if (code := getattr(pynvml, f"NVML_ERROR_{name}", None)) is not None}
+
+
 # The question has no answer here, or not in this way.
-NEVER = {
-    pynvml.NVML_ERROR_INVALID_ARGUMENT,
-    pynvml.NVML_ERROR_NOT_SUPPORTED,
-    pynvml.NVML_ERROR_NO_PERMISSION,
-    pynvml.NVML_ERROR_FUNCTION_NOT_FOUND,
-    pynvml.NVML_ERROR_VGPU_ECC_NOT_SUPPORTED,
-    pynvml.NVML_ERROR_ARGUMENT_VERSION_MISMATCH,
-    pynvml.NVML_ERROR_DEPRECATED,
-}
-LOST = {pynvml.NVML_ERROR_GPU_IS_LOST, pynvml.NVML_ERROR_RESET_REQUIRED, pynvml.NVML_ERROR_GPU_NOT_FOUND}
+NEVER = codes(
+    "INVALID_ARGUMENT",
+    "NOT_SUPPORTED",
+    "NO_PERMISSION",
+    "FUNCTION_NOT_FOUND",
+    "VGPU_ECC_NOT_SUPPORTED",
+    "ARGUMENT_VERSION_MISMATCH",
+    "DEPRECATED",
+)
+LOST = codes("GPU_IS_LOST", "RESET_REQUIRED", "GPU_NOT_FOUND")
 # What else the module raises: a function that it or the driver is too old for, text that is no text.
-ODD = (AttributeError, UnicodeDecodeError, ctypes.ArgumentError, pynvml.NVMLLibraryMismatchError)
+MISMATCH: type[Exception] = getattr(pynvml, "NVMLLibraryMismatchError", AttributeError)
+ODD = (AttributeError, UnicodeDecodeError, ctypes.ArgumentError, MISMATCH)
 ERRORS: tuple[type[Exception], ...] = (pynvml.NVMLError, *ODD)
 
 RETRY_S = 60.0
@@ -43,7 +50,12 @@ KB = 1000
 PCIE = "nvmlDeviceGetPcieThroughput"
 # All bits set: the driver's way to say that it does not know.
 NO_VALUE = {0xFFFFFFFF, 0xFFFFFFFFFFFFFFFF}
-MOST_PERCENT = {"gpu_percent": 100, "gpu_memory_bandwidth_percent": 100, "gpu_fan_percent": 200}
+MOST = {
+    "gpu_percent": 100,
+    "gpu_memory_bandwidth_percent": 100,
+    "gpu_fan_percent": 200,
+    "gpu_temperature_celsius": 300,  # below zero it is a very large number with older drivers
+}
 
 
 def utilisation(gpu: Handle) -> Values:
@@ -230,7 +242,7 @@ class Card:
 
 def is_plausible(name: str, value: float) -> bool:
     """Tell whether a value can be one."""
-    return value not in NO_VALUE and value <= MOST_PERCENT.get(name, value)
+    return value not in NO_VALUE and value <= MOST.get(name, value)
 
 
 def said(ask: Callable[..., Any], *arguments: Any) -> Any:
