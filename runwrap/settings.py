@@ -51,6 +51,7 @@ class Settings:
     config_file: list[str]
     metric: list[str]
     hooks: list[str]
+    env_keep: list[str]
     no_inject: bool
     no_git: bool
     no_system: bool

@@ -8,10 +8,10 @@ from runwrap.capture.small_file import read_bytes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 VALUE_LENGTH = 256
-# Variables by name: an environment is full of secrets, and nothing that is not listed here is recorded.
+# By name: an environment is full of secrets, and nothing that is not listed here is recorded.
 SCHEDULER = """
     SLURM_JOB_ID SLURM_JOB_NAME SLURM_JOB_PARTITION SLURM_CLUSTER_NAME SLURM_ARRAY_JOB_ID SLURM_ARRAY_TASK_ID
     SLURM_STEP_ID SLURM_NNODES SLURM_NODEID SLURM_NTASKS SLURM_PROCID SLURM_LOCALID
@@ -20,6 +20,50 @@ SCHEDULER = """
     JOB_COMPLETION_INDEX RANK LOCAL_RANK WORLD_SIZE OMPI_COMM_WORLD_RANK OMPI_COMM_WORLD_SIZE
     PMI_RANK PMI_SIZE
 """
+# Families of variables: what libraries, schedulers and services read of how a program is to run.
+FAMILIES = """
+    CUDA_* CUDNN_* NVIDIA_* NCCL_* HIP_* ROCR_* ROCM_*
+    HSA_* GPU_* MIOPEN_* CUBLAS_* TORCH_* PYTORCH_* TORCHINDUCTOR_*
+    TORCHELASTIC_* XLA_* TF_* JAX_* TPU_* KERAS_* TRITON_* VLLM_* DEEPSPEED_* ACCELERATE_* FSDP_*
+    HF_HOME HF_HUB_* HF_DATASETS_* HUGGINGFACE_HUB_CACHE TRANSFORMERS_* TOKENIZERS_* DIFFUSERS_*
+    OMP_* KMP_* GOMP_* MKL_* OPENBLAS_* BLIS_* VECLIB_*
+    NUMEXPR_* NUMBA_* GOTO_NUM_THREADS RAYON_* JULIA_* R_HOME R_LIBS*
+    MALLOC_* OMPI_* PMI_* PMIX_* I_MPI_* UCX_* FI_* GLOO_*
+    SLURM_* SBATCH_* SRUN_* PBS_* LSB_* LSF_* SGE_* OAR_* FLUX_* COBALT_* AWS_BATCH_*
+    RANK LOCAL_RANK WORLD_SIZE LOCAL_WORLD_SIZE GROUP_RANK ROLE_RANK MASTER_ADDR MASTER_PORT NODE_RANK
+    PYTHON* VIRTUAL_ENV CONDA_* MAMBA_*
+    PYENV_VERSION UV_PROJECT_ENVIRONMENT UV_PYTHON PIPENV_ACTIVE POETRY_ACTIVE
+    PATH LD_LIBRARY_PATH LD_PRELOAD LIBRARY_PATH CPATH LANG LC_* TZ
+    CI GITHUB_ACTOR GITHUB_BASE_REF GITHUB_EVENT_NAME
+    GITHUB_HEAD_REF GITHUB_JOB GITHUB_REF GITHUB_REPOSITORY
+    GITHUB_RUN_ATTEMPT GITHUB_RUN_ID GITHUB_RUN_NUMBER GITHUB_SHA GITHUB_WORKFLOW RUNNER_ARCH RUNNER_OS
+    CI_COMMIT_BRANCH CI_COMMIT_REF_NAME CI_COMMIT_SHA CI_JOB_ID CI_JOB_NAME CI_JOB_URL CI_PIPELINE_ID
+    CI_PIPELINE_URL CI_PROJECT_PATH BUILD_ID BUILD_NUMBER BUILD_URL JOB_NAME GIT_BRANCH GIT_COMMIT
+    CIRCLE_BRANCH CIRCLE_BUILD_NUM CIRCLE_BUILD_URL CIRCLE_JOB CIRCLE_SHA1 BUILDKITE_BRANCH
+    BUILDKITE_BUILD_NUMBER BUILDKITE_BUILD_URL BUILDKITE_COMMIT
+    TRAVIS_BRANCH TRAVIS_BUILD_NUMBER TRAVIS_COMMIT
+"""
+VARIABLE_COUNT = 500
+LONG_VALUE_LENGTH = 4096
+SECRET_PARTS = ("SECRET", "PASSWORD", "PASSWD", "PASSPHRASE", "CREDENTIAL", "APIKEY")
+SECRET_ENDS = (
+    *(
+        "TOKEN",
+        "TOKENS",
+        "KEY",
+        "KEYS",
+        "AUTH",
+        "JWT",
+        "COOKIE",
+        "PASS",
+        "PWD",
+        "DSN",
+        "PRIVATE",
+        "SIGNATURE",
+    ),
+    *("SESSION", "CERT"),
+)
+OTHERS = ("TF_VAR_",)  # Terraform's, and anything may be in there
 CONTAINERS = (
     ("KUBERNETES_SERVICE_HOST", "kubernetes"),
     ("APPTAINER_CONTAINER", "apptainer"),
@@ -53,9 +97,61 @@ CI = (
 NO = ("", "0", "false", "no")
 
 
-def describe(environ: Mapping[str, str]) -> dict[str, object]:
-    """Return the value of the `environment` fact."""
-    return {"container": container(environ), "scheduler": scheduler(environ), "ci": ci(environ)}
+def describe(environ: Mapping[str, str], keep: Sequence[str] = ()) -> dict[str, object]:
+    """Return the value of the `environment` fact; `keep` are names and patterns of the user's own."""
+    return {
+        "container": container(environ),
+        "scheduler": scheduler(environ),
+        "ci": ci(environ),
+        "variables": variables(environ, keep),
+    }
+
+
+def variables(environ: Mapping[str, str], keep: Sequence[str]) -> dict[str, str]:
+    """Pick the variables by which programs are told how to run, and those that the user names."""
+    patterns = [pattern.split("*") for pattern in [*FAMILIES.split(), *keep]]
+    wanted = [name for name in environ if any(fits(name, parts) for parts in patterns)]
+    names = sorted(name for name in wanted if not is_secret(name))
+    return {name: shown(environ[name]) for name in names[:VARIABLE_COUNT]}
+
+
+def fits(name: str, parts: list[str]) -> bool:
+    """Tell whether a name is that of a pattern, which was split at its stars."""
+    first, *rest = parts
+    if not rest:
+        return name == first
+    if not name.startswith(first):
+        return False
+    at = len(first)
+    for part in rest[:-1]:
+        found = name.find(part, at)
+        if found < 0:
+            return False
+        at = found + len(part)
+    return name.endswith(rest[-1]) and len(name) - len(rest[-1]) >= at
+
+
+def is_secret(name: str) -> bool:
+    """Tell whether a variable is called like one that holds a key or a password."""
+    word = name.upper()
+    return (
+        word.startswith(OTHERS)
+        or any(part in word for part in SECRET_PARTS)
+        or any(part.endswith(SECRET_ENDS) for part in word.split("_"))
+    )
+
+
+def shown(value: str) -> str:
+    """Return a value without the user and the password of an address in it, and not too long."""
+    words = value[: 4 * LONG_VALUE_LENGTH].split(" ")
+    clean = " ".join(without_user(word) for word in words)
+    return clean if len(clean) <= LONG_VALUE_LENGTH else clean[:LONG_VALUE_LENGTH] + "…"
+
+
+def without_user(word: str) -> str:
+    """Take from an address all that stands before the last @."""
+    scheme, mark, rest = word.partition("://")
+    return scheme + mark + rest.rpartition("@")[2] if mark else word
 
 
 def container(environ: Mapping[str, str]) -> str | None:

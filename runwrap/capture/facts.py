@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _signal
+import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,12 +36,17 @@ AFTER_GIT_S = 10.0
 # files can have been changed by then.
 GIT_FIRST_S = 1.0
 RING_INTERVAL_S = 0.5
+INJECTED = "PYTHONPATH"
+CAPTURED = "captured"
+CONDA_NAME = "conda-explicit.txt"
+SCRIPT_SIZE_BYTES = 1 << 20
+LOCK_SIZE_BYTES = 8 << 20
 
 
 class Request:
     """What is asked of the capture: about which command, and where its files go."""
 
-    __slots__ = ("argv", "cwd", "environ", "files_dir", "git_timeout_s", "snapshot", "started_s")
+    __slots__ = ("argv", "cwd", "env_keep", "environ", "files_dir", "git_timeout_s", "snapshot", "started_s")
 
     def __init__(
         self,
@@ -57,6 +63,7 @@ class Request:
         self.files_dir = files_dir
         self.started_s = started_s
         self.snapshot = snapshot
+        self.env_keep: list[str] = []
         self.git_timeout_s = 20.0
 
 
@@ -72,6 +79,8 @@ def collect(emit: Emit, request: Request) -> None:
     if git_first:
         guarded("git", git, request, emit, request.git_timeout_s + AFTER_GIT_S)
     guarded("packages", packages, request, emit, SMALL_PART_TIMEOUT_S)
+    guarded("code", code, request, emit, SMALL_PART_TIMEOUT_S)
+    guarded("locks", locks, request, emit, SMALL_PART_TIMEOUT_S)
     if request.snapshot is not None and not git_first:
         guarded("git", git, request, emit, request.git_timeout_s + AFTER_GIT_S)
 
@@ -94,7 +103,10 @@ def environment(request: Request) -> Found:
     """Describe the surroundings."""
     from runwrap.capture import environment as part
 
-    yield fact("environment", part.describe(request.environ))
+    given = {name: value for name, value in request.environ.items() if name != INJECTED}
+    if INJECTED in os.environ:  # as it was before we were put into it
+        given[INJECTED] = os.environ[INJECTED]
+    yield fact("environment", part.describe(given, request.env_keep))
 
 
 def packages(request: Request) -> Found:
@@ -113,15 +125,71 @@ def packages(request: Request) -> Found:
     content = "".join(line + "\n" for line in lines).encode("utf-8", "surrogateescape")
     yield "file", artifact.write_artifact(request.files_dir, "requirements.txt", content)
     python = {"interpreter": site.interpreter, "python": site.version or None}
-    yield fact("packages", {**python, "count": len(lines), "path": "requirements.txt"})
+    conda = conda_file(site.interpreter)
+    if conda:
+        yield "file", artifact.write_artifact(request.files_dir, CONDA_NAME, conda)
+    files = {"path": "requirements.txt", "conda": CONDA_NAME if conda else None}
+    yield fact("packages", {**python, "count": len(lines), **files})
+
+
+def conda_file(interpreter: str) -> bytes:
+    """Return the explicit list of a conda environment; b"" for any other."""
+    from runwrap.capture.address import without_credentials
+    from runwrap.capture.code import lock_files
+
+    found = lock_files.conda_packages(interpreter)
+    clean = [(lock_files.without_token(without_credentials(address)), md5) for address, md5 in found]
+    return lock_files.explicit_list(clean) if clean else b""
+
+
+def code(request: Request) -> Found:
+    """Keep a copy of the main script where no repository has it."""
+    from runwrap.capture.code.main_script import main_script
+    from runwrap.capture.repository_sign import may_be_in_repository
+
+    path = main_script(request.argv, request.cwd, request.environ)
+    if path is None or may_be_in_repository(os.path.dirname(os.path.realpath(path))):
+        return
+    from runwrap.capture import artifact, git_patch, small_file
+
+    content = small_file.read_bytes(path, SCRIPT_SIZE_BYTES + 1)
+    top = os.fsencode(os.path.dirname(path))
+    is_changed = git_patch.is_changed_since(top, os.fsencode(os.path.basename(path)), request.started_s)
+    value: dict[str, object] = {"script": path, "path": None}
+    if content and len(content) <= SCRIPT_SIZE_BYTES and b"\0" not in content and not is_changed:
+        name = artifact.plain_name(os.path.basename(path))
+        yield "file", artifact.write_inside(request.files_dir, CAPTURED, name, content)
+        value["path"] = f"{CAPTURED}/{name}"
+    yield fact("code", value)
+
+
+def locks(request: Request) -> Found:
+    """Keep the lock files of the project around the working folder and of the one around the script."""
+    from runwrap.capture import artifact, small_file
+    from runwrap.capture.code.lock_files import lock_files
+    from runwrap.capture.code.main_script import main_script
+
+    script = main_script(request.argv, request.cwd, request.environ)
+    folders = dict.fromkeys([request.cwd, *([os.path.dirname(script)] if script else [])])
+    home = request.environ.get("HOME", "")
+    kept: dict[str, str] = {}
+    for path in [path for folder in folders for path in lock_files(folder, home)]:
+        name = os.path.basename(path)
+        content = small_file.read_bytes(path, LOCK_SIZE_BYTES + 1) if name not in kept else b""
+        if content and len(content) <= LOCK_SIZE_BYTES:
+            yield "file", artifact.write_inside(request.files_dir, CAPTURED, name, content)
+            kept[name] = path
+    if kept:
+        yield fact("locks", {f"{CAPTURED}/{name}": path for name, path in kept.items()})
 
 
 def git(request: Request) -> Found:
     """Describe the repository that was found before the script was started."""
     from runwrap.capture import git as part
+    from runwrap.capture.code.look import Limits
 
     if request.snapshot is not None:
-        limits = part.Limits(request.git_timeout_s)
+        limits = Limits(request.git_timeout_s)
         yield from part.describe(
             request.snapshot, request.cwd, request.environ, request.started_s, request.files_dir, limits
         )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from runwrap.capture.code.far_environment import cached_environment, has_own_packages, script_environment
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -150,12 +152,24 @@ def after_manager(command: Command, name: str) -> list[Command]:
     if inner_words and inner_words[0].endswith(".py"):
         inner_words = ["python", *inner_words]
     inner = command.shortened(inner_words or ["python"])
-    find_folder = conda_folder if name.endswith(("conda", "mamba")) else project_folder
-    folder = find_folder(options, command)
+    if name.endswith(("conda", "mamba")):
+        folder = conda_folder(options, command)
+    elif name == "uv" and (script := own_script(inner)):
+        folder = script_environment(script, command.environ)
+    else:
+        folder = project_folder(options, command, name)
+        if folder is None and name == "uv":  # it takes the Python that a shell would find
+            return [inner]
     if folder is None:
         return []
     inner.put_first(folder + "/bin")
     return [inner]
+
+
+def own_script(command: Command) -> str:
+    """Return the script of a command if it says which packages it needs, else ""."""
+    path = os.path.join(command.cwd, "".join(command.words[1:2]))
+    return path if path.endswith(".py") and has_own_packages(path) else ""
 
 
 def split_at(words: list[str], mark: str) -> tuple[list[str], str, list[str]]:
@@ -175,18 +189,24 @@ def option_value(words: list[str], *names: str) -> str:
     return ""
 
 
-def project_folder(options: list[str], command: Command) -> str | None:
-    """Find the `.venv` of the project around the current folder, else the environment that is active."""
+def project_folder(options: list[str], command: Command, name: str) -> str | None:
+    """Find the environment of the project around the current folder, else the one that is active."""
     given = option_value(options, "--project", "--directory", "-C", "-P")
     folder = os.path.normpath(os.path.join(command.cwd, given))
     named = command.environ.get("UV_PROJECT_ENVIRONMENT", ".venv")
-    while True:
-        if any(os.path.exists(f"{folder}/{name}") for name in PROJECT_FILES):
-            found = os.path.join(folder, named)
-            return found if os.path.isdir(found) else command.environ.get("VIRTUAL_ENV")
+    active = command.environ.get("VIRTUAL_ENV")
+    while "--no-project" not in options:
+        found = os.path.join(folder, named)
+        if any(os.path.exists(f"{folder}/{file}") for file in PROJECT_FILES):
+            return (
+                found if os.path.isdir(found) else cached_environment(name, folder, command.environ) or active
+            )
+        if os.path.isfile(found + "/pyvenv.cfg") and not active:  # what uv takes where there is no project
+            return found
         if os.path.dirname(folder) == folder:
-            return command.environ.get("VIRTUAL_ENV")
+            break
         folder = os.path.dirname(folder)
+    return active
 
 
 def conda_folder(options: list[str], command: Command) -> str | None:
@@ -197,11 +217,12 @@ def conda_folder(options: list[str], command: Command) -> str | None:
     name = option_value(options, "-n", "--name")
     if not name:
         return command.environ.get("CONDA_PREFIX")
-    root = command.environ.get("MAMBA_ROOT_PREFIX") or os.path.dirname(
-        os.path.dirname(command.environ.get("CONDA_EXE", ""))
-    )
-    found = root if name == "base" else f"{root}/envs/{name}"
-    return found if root and os.path.isdir(found) else None
+    environ = command.environ
+    root = environ.get("MAMBA_ROOT_PREFIX") or os.path.dirname(os.path.dirname(environ.get("CONDA_EXE", "")))
+    given = environ.get("CONDA_ENVS_PATH") or environ.get("CONDA_ENVS_DIRS") or ""
+    stores = [*given.split(":"), root and f"{root}/envs", environ.get("HOME", "") + "/.conda/envs"]
+    places = [root] if name == "base" else [f"{store}/{name}" for store in stores if store]
+    return next((place for place in places if place and os.path.isdir(place)), None)
 
 
 def shell_script(words: list[str]) -> str | None:

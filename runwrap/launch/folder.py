@@ -196,6 +196,7 @@ class RunFolder:
 
         environ = {os.fsdecode(key): os.fsdecode(value) for key, value in command.environ.items()}
         request = Request(self.words, self.cwd, environ, self.files_path, self.script_started_s, snapshot)
+        request.env_keep = self.settings.env_keep
         guard("facts", lambda: collect(emit, request))
         for notice in guard.notices:
             emit("notice", notice)

@@ -224,6 +224,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("config_file", "paths", "FILE", "YAML, JSON or TOML file with config; may be repeated."),
     Option("metric", "list", "PATTERN", "Metrics in the output: regex, off, +word, -word; may be repeated."),
     Option("hooks", "words", "A,B", "Framework hooks: all, none, +name, -name; may be repeated."),
+    Option("env_keep", "words", "NAME,GLOB*", "More environment variables to record; may be repeated."),
     Option("no_inject", "flag", "", "Do not put anything into Python scripts."),
     Option("no_git", "flag", "", "Do not look at the git repository."),
     Option("no_system", "flag", "", "Do not sample CPU, memory and GPUs."),

@@ -22,8 +22,9 @@ CHUNK_BYTES = 1 << 20
 MOST_TURNS = 3
 PARTIAL = ".partial-"
 # What runwrap itself writes into the folder: files of the script that are called so lie beside it.
-OURS = ("requirements.txt", "diff.patch")
+OURS = ("requirements.txt", "diff.patch", "untracked.tar.gz", "sparse-checkout", "conda-explicit.txt")
 OUR_FOLDER = "media"
+CAPTURED = "captured"
 BESIDE = "saved"
 
 
@@ -33,7 +34,11 @@ def name_in_run(path: str, base: str) -> str:
     parts = name.split("/")
     if parts[0] in ("..", ".") or "\0" in name:
         raise UsageError(f"{path!r} does not lie in {base!r}", "choose another base folder")
-    is_ours = name in OURS or parts[0] in (OUR_FOLDER, BESIDE) or parts[-1].startswith((PARTIAL, ".spill-"))
+    is_ours = (
+        name in OURS
+        or parts[0] in (OUR_FOLDER, CAPTURED, BESIDE)
+        or parts[-1].startswith((PARTIAL, ".spill-"))
+    )
     return f"{BESIDE}/{name}" if is_ours else name
 
 

@@ -56,8 +56,12 @@ def main() -> None:
     sampling.interval_s = INTERVAL_S
     sampler = Sampler(emit, sampling)
     end_read, end_write = os.pipe()
+    start_s = time.process_time()
     sampler.gpus.start()
+    while "STANDIN_NVML" in os.environ and not sampler.gpus.is_sampling:
+        time.sleep(0.01)
     sampler.sample()  # the first look, which finds everything
+    start_s = time.process_time() - start_s
     before = resource.getrusage(resource.RUSAGE_SELF)
     threading.Timer(duration_s, os.close, (end_write,)).start()
     began_s = time.monotonic()
@@ -69,6 +73,7 @@ def main() -> None:
         process.kill()
         process.wait()
     print(f"{PROCESSES} processes of the script, {others} others, {counts['values']} values a sample")
+    print(f"{1000 * start_s:.0f} ms of CPU to start, once")
     print(f"{counts['system']} samples, {1000 * cpu_s / counts['system']:.2f} ms of CPU each")
     print(
         f"{100 * cpu_s / passed_s:.3f} % of a core at {INTERVAL_S:g} s; {after.ru_maxrss / 1024:.0f} MB at most"

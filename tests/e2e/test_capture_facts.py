@@ -117,9 +117,17 @@ def test_scheduler_container_and_ci_are_told_and_no_other_variable(bench) -> Non
         "DATABASE_URL": f"postgres://u:{secret}@h/d",
         "KUBERNETES_SERVICE_HOST": secret,
         "GITHUB_ACTIONS": "true",
+        "RUNWRAP_ENV_KEEP": "WANDB_*,DATABASE",
     }
+    bench.environ.pop("PYTHONPATH", None)
+    shown = bench.run("--env-keep", "MINE,YOUR_*", "true", **named, **others, MINE="1", YOUR_LUCK="2")
+    kept = shown["facts"]["environment"]["variables"]
+    assert (kept["MINE"], kept["YOUR_LUCK"]) == ("1", "2")
     shown = bench.run("true", **named, **others)
     told = shown["facts"]["environment"]
+    variables = told.pop("variables")
+    assert named.items() <= variables.items()
+    assert "PYTHONPATH" not in variables  # there was none, before runwrap
     assert told == {"container": "kubernetes", "scheduler": named, "ci": "GitHub Actions"}
     bench.verb("runs")
     for path in [path for path in bench.data.rglob("*") if path.is_file()]:

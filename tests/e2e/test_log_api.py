@@ -313,7 +313,7 @@ runwrap.finish()
     text = text.replace("(  config", "(config")
     view = run_script(bench, text, **({} if "=" in given else {given: "disabled"}))
     assert (rows_of(bench), view["config"], view["summary"], view["alerts"]) == ([], {}, {}, [])
-    assert {file["path"] for file in view["files"]} <= {"requirements.txt"}
+    assert {file["path"] for file in view["files"]} <= {"requirements.txt", "captured/s.py"}
 
 
 def test_outside_one_sentence_is_said(bench: Bench) -> None:

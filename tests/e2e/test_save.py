@@ -28,7 +28,8 @@ def kept(bench: Bench) -> dict[str, bytes]:
         assert hashlib.sha256(content).hexdigest() == file["sha256"]
         assert len(content) == file["size_bytes"]
         files[file["path"]] = content
-    files.pop("requirements.txt", None)
+    for ours in ("requirements.txt", "captured/s.py"):
+        files.pop(ours, None)
     hidden = [
         name for _, _, names in os.walk(Path(view["path"], "files")) for name in names if name[0] == "."
     ]

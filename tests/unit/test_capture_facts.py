@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import json
 import os
 import signal
@@ -12,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from runwrap.capture import cgroup, environment, facts, git_patch, gpu_name, host
 from runwrap.capture.git_snapshot import Snapshot, start_diff
@@ -162,6 +165,55 @@ def test_environment_names_scheduler_and_service_and_no_secret() -> None:
     assert "secret" not in json.dumps(value)
     assert environment.scheduler({"SGE_TASK_ID": "1", "JOB_ID": "5"}) == {"SGE_TASK_ID": "1", "JOB_ID": "5"}
     assert environment.describe({"CI": "false"})["ci"] is None
+
+
+def test_variables_that_matter_are_kept_and_those_named_like_a_secret_never() -> None:
+    kept = {
+        "CUDA_VISIBLE_DEVICES": "0,1",
+        "OMP_NUM_THREADS": "4",
+        "SLURM_NTASKS": "2",
+        "PYTHONHASHSEED": "0",
+        "TOKENIZERS_PARALLELISM": "false",
+        "HF_HOME": "/data/hf",
+        "MY_SEED": "7",
+        "PYTHONPATH": "caf\udce9",
+    }
+    never = {
+        *(
+            "HF_TOKEN",
+            "HF_HUB_TOKEN",
+            "SLURM_JWT",
+            "CUDA_LICENSE_KEY",
+            "TF_VAR_name",
+            "MY_API_KEY",
+            "MY_SECRETS",
+        ),
+        *("CONDA_TOKEN", "CI_JOB_TOKEN", "MY_PASSWORD_FILE", "MY_DB_PASS", "my_auth", "DATABASE_URL", "HOME"),
+    }
+    given = (
+        kept
+        | dict.fromkeys(never, "s3cr3t")
+        | {"BUILD_URL": "https://me:s3cr/3t@host/x", "NCCL_X": "y" * 9999}
+    )
+    value = environment.describe(given, ["MY_*", "my_*"])["variables"]
+    assert isinstance(value, dict)
+    assert value.pop("BUILD_URL") == "https://host/x"
+    assert value.pop("NCCL_X") == "y" * 4096 + "…"
+    assert value == kept
+    everything = environment.describe(given, ["*"])["variables"]
+    assert isinstance(everything, dict)
+    assert set(everything) & never == {"DATABASE_URL", "HOME"}
+
+
+@given(st.text("AB*", max_size=6), st.text("AB", max_size=8))
+def test_star_stands_for_anything_in_a_pattern(pattern: str, name: str) -> None:
+    assert environment.fits(name, pattern.split("*")) is fnmatch.fnmatchcase(name, pattern)
+
+
+@given(st.dictionaries(st.text(max_size=10), st.text(max_size=10)), st.lists(st.text(max_size=6), max_size=3))
+def test_no_name_value_or_pattern_is_a_defect(environ: dict[str, str], keep: list[str]) -> None:
+    value = environment.variables(environ, keep)
+    assert set(value) <= set(environ)
 
 
 def test_oom_kills_are_counted_where_the_kernel_counts_them() -> None:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from runwrap.capture.git import Limits, describe
+from runwrap.capture.code.look import Limits
+from runwrap.capture.git import describe
 from runwrap.capture.git_snapshot import start_diff
 
 if TYPE_CHECKING:

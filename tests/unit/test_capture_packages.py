@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from runwrap.capture.address import without_credentials
+from runwrap.capture.code.far_environment import cached_environment
 from runwrap.capture.distributions import requirements
 from runwrap.capture.interpreter import find_python
 from runwrap.capture.site_folders import Site, find_site
@@ -119,6 +120,34 @@ def test_pyenv_shim_stands_for_the_version_that_pyenv_would_choose(here: Path) -
     )
     assert found(here, "python", PATH=path, PYENV_VERSION="system") == "bin/python"
     assert found(here, "python", PATH=path, PYENV_VERSION="none") == os.path.relpath(shim, here)
+
+
+@pytest.mark.parametrize(
+    ("manager", "folder", "store", "name"),
+    [
+        # Both names were given by the managers themselves, to projects in these folders.
+        ("poetry", "/tmp/ph/po", ".cache/pypoetry/virtualenvs", "my_proj-x-GyZh3UU_-py3.11"),
+        ("pipenv", "/tmp/ph/pi", ".local/share/virtualenvs", "pi-7hypgMKF"),
+    ],
+)
+def test_environment_outside_of_the_project_is_found(
+    tmp_path: Path, manager: str, folder: str, store: str, name: str
+) -> None:
+    expected = tmp_path / store / name
+    expected.mkdir(parents=True)
+    (tmp_path / store / "other-AAAAAAAA-py3.11").mkdir()
+    assert cached_environment(manager, folder, {"HOME": str(tmp_path)}) == str(expected)
+    assert cached_environment(manager, "/tmp/ph/other", {"HOME": str(tmp_path)}) is None
+    assert cached_environment(manager, folder, {"HOME": "/nowhere"}) is None
+
+
+def test_conda_environment_is_found_in_each_of_its_stores(here: Path) -> None:
+    program(here / "home/.conda/envs/mine/bin/python")
+    program(here / "envs/theirs/bin/python")
+    given = {"HOME": f"{here}/home", "CONDA_ENVS_PATH": f"{here}/none:{here}/envs"}
+    assert found(here, "conda", "run", "-n", "mine", "python", **given) == "home/.conda/envs/mine/bin/python"
+    assert found(here, "mamba", "run", "-n", "theirs", "python", **given) == "envs/theirs/bin/python"
+    assert found(here, "conda", "run", "-n", "gone", "python", **given) is None
 
 
 # The least that pip accepts as a package that can be installed as editable.

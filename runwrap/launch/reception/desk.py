@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from runwrap.launch.reception.saver import Saver
 
 PROGRESS_S = 1.0
-OURS = {"requirements.txt", "diff.patch"}
+OURS = {
+    *("requirements.txt", "conda-explicit.txt", "diff.patch", "untracked.tar.gz", "sparse-checkout"),
+    "captured",
+}
 
 
 class Desk:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from runwrap.errors import RunwrapError
 from runwrap.store.catalog import find_run
-from runwrap.store.files import OURS, FileFolder, files_in, matches, name_in_run, start_of
+from runwrap.store.files import CAPTURED, OURS, FileFolder, files_in, matches, name_in_run, start_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -174,7 +174,8 @@ class Saver:
         """Record what the script has put into the folder of the run itself."""
         for path in islice(files_in(self.files.path), MOST_FILES):
             name = os.path.relpath(path, self.files.path)
-            if name in self.known or name in self.kept or os.path.basename(name).startswith("."):
+            is_ours = name in self.known or name.startswith(f"{CAPTURED}/")
+            if is_ours or name in self.kept or os.path.basename(name).startswith("."):
                 continue
             try:
                 size_bytes = os.lstat(path).st_size

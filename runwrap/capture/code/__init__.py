@@ -1,0 +1,1 @@
+"""What is kept of the code beside the patch: the files that a patch cannot tell of, and the main script."""
