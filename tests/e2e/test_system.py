@@ -97,7 +97,7 @@ def test_the_gpus_of_the_script_are_recorded(bench: Bench, nvml: Path) -> None:
     assert process.wait() == 0
     bench.settle()
     facts = bench.shown("latest")["facts"]
-    assert [device["name"] for device in facts["gpu"]["devices"]] == ["Stand-in 0", "Stand-in 1"]
+    assert [device["name"] for device in facts["gpu"]["devices"]] == ["Stand-in 9000"] * 2
     assert facts["gpus_used"] == {"devices": ["1"]}
     [told] = facts["usage"]["gpus"].values()
     assert told["memory_max_bytes"] == 7000

@@ -5,227 +5,234 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections import deque
 from typing import TYPE_CHECKING
 
 from runwrap.capture.facts import DEFECTS
-from runwrap.capture.sampler.visible import visible_labels
+from runwrap.capture.sampler.account import Account
+from runwrap.capture.sampler.visible import IN_BUS_ORDER, visible_labels
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
-    from runwrap.capture.sampler.nvidia import Card
+    from runwrap.capture.sampler import amd, nvidia
 
     Values = dict[str, float]
     Emit = Callable[[str, dict[str, object]], object]
+    Card = amd.Card | nvidia.Card
 
 LIBRARY = "libnvidia-ml.so.1"
-# Where one of these is, a GPU is expected.
-SIGNS = ("/proc/driver/nvidia/version", "/dev/nvidia0", "/dev/dxg")
+# Where one of these is, there may be a driver; where one of EXPECTED is, there is to be a GPU. A container
+# sees the driver's files of a machine whose GPUs it was not given, and every WSL has a dxg.
+SIGNS = ("/dev/nvidiactl", "/dev/nvidia0", "/proc/driver/nvidia", "/dev/dxg")
+EXPECTED = ("/dev/nvidiactl", "/dev/nvidia0")
+AMD_SIGN = "/sys/module/amdgpu"
+CUDA_VARIABLES = ("CUDA_VISIBLE_DEVICES",)
+AMD_VARIABLES = ("HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "CUDA_VISIBLE_DEVICES")
 # A driver may need some seconds to wake up.
 PATIENCE_S = 30.0
-# An answer that takes longer is told with the next sample.
-ANSWER_PATIENCE_S = 0.4
-IDLE_PERCENT = 5.0
+LAST_ANSWER_S = 0.5
 # The process numbers that the driver knows are those of the outermost namespace. Source: proc_ns.h.
 OUTERMOST_PIDS = "pid:[4026531836]"
-# Said again only when they have changed.
-STEADY = (
-    "gpu_memory_total_bytes",
-    "gpu_power_limit_w",
-    "gpu_ecc_corrected_count",
-    "gpu_ecc_uncorrected_count",
-)
-
-
-class Account:
-    """What one GPU came to."""
-
-    def __init__(self) -> None:
-        self.before: tuple[float, Values] | None = None
-        self.energy_j = 0.0
-        self.memory_max_bytes = 0.0
-        self.busy_area = self.idle_s = self.seen_s = 0.0
-        self.steady: Values = {}
-
-    def take(self, now_s: float, values: Values) -> Values:
-        """Take a sample in; return it as it is told: energy from the beginning, and nothing twice."""
-        passed_s = now_s - self.before[0] if self.before else 0.0
-        before = self.before[1] if self.before else {}
-        self.before = now_s, values
-        self.memory_max_bytes = max(self.memory_max_bytes, values.get("gpu_memory_used_bytes", 0.0))
-        if "gpu_percent" in values and before:
-            self.seen_s += passed_s
-            self.busy_area += values["gpu_percent"] * passed_s
-            self.idle_s += passed_s if values["gpu_percent"] < IDLE_PERCENT else 0.0
-        told = {name: value for name, value in values.items() if self.steady.get(name) != value}
-        self.steady |= {name: values[name] for name in STEADY if name in values}
-        if "gpu_energy_j" in values or "gpu_power_w" in values:
-            self.energy_j += grown_j(before, values, passed_s)
-            told["gpu_energy_j"] = self.energy_j
-        return told
-
-    def describe(self) -> dict[str, object]:
-        """Return what it came to."""
-        seen_s = self.seen_s or 1.0
-        return {
-            "energy_j": self.energy_j,
-            "memory_max_bytes": self.memory_max_bytes,
-            "percent_mean": self.busy_area / seen_s if self.seen_s else None,
-            "idle_share": self.idle_s / seen_s if self.seen_s else None,
-        }
-
-
-def grown_j(before: Values, values: Values, passed_s: float) -> float:
-    """Return the energy since the last sample, by the counter; where there is none, by the power."""
-    if "gpu_energy_j" in values and "gpu_energy_j" in before:
-        grown = values["gpu_energy_j"] - before["gpu_energy_j"]
-        if grown >= 0:
-            return grown
-    if "gpu_energy_j" not in values and "gpu_power_w" in before:
-        return (before["gpu_power_w"] + values["gpu_power_w"]) / 2 * passed_s
-    return 0.0
 
 
 class GpuWatch:
-    """Asks the driver in a thread of its own, for it may take long, or never answer."""
+    """Asks the drivers in a thread of its own, for they may take long, or never answer.
 
-    def __init__(self, environ: Mapping[str, str], emit: Emit, signs: tuple[str, ...] = SIGNS) -> None:
+    What that thread has to say is emitted by `take` and `totals`, so from the caller's own thread.
+    """
+
+    def __init__(
+        self,
+        environ: Mapping[str, str],
+        emit: Emit,
+        signs: tuple[str, ...] = SIGNS,
+        expected: tuple[str, ...] = EXPECTED,
+    ) -> None:
         self.environ = environ
         self.emit = emit
-        self.signs = signs
-        self.asked, self.answered = threading.Event(), threading.Event()
-        self.lock = threading.Lock()  # around what both threads use
+        self.has_sign = any(map(os.path.exists, signs)) or is_library_named(environ)
+        self.is_expected = any(map(os.path.exists, expected))
+        self.knows_pids = is_outermost()
+        self.asked, self.idle = threading.Event(), threading.Event()
+        self.idle.set()
+        self.is_running = False
+        self.asked_s = self.began_s = 0.0
         self.pids: set[int] = set()
+        self.words: deque[tuple[str, dict[str, object]]] = deque()
+        self.troubles: set[str] = set()
+        self.versions: dict[str, object] = {"driver": None, "cuda": None}
+        self.lock = threading.Lock()  # around the following, and never while a driver is asked
         self.values: Values = {}
         self.accounts: dict[str, Account] = {}
         self.used: set[str] = set()
-        self.visible: list[str] = []
-        self.began_s: float | None = None
-        self.has_answered = self.is_sampling = False
-        self.knows_pids = outermost_pids()
+        self.visible: set[str] = set()
+        self.has_holders = False
 
     def start(self) -> None:
-        """Start the thread, where there is a sign of a GPU."""
-        if self.is_expected() or any(map(os.path.exists, library_paths(self.environ))):
-            self.began_s = time.monotonic()
-            threading.Thread(target=self.work, daemon=True).start()
-
-    def is_expected(self) -> bool:
-        """Tell whether the driver is there."""
-        return any(map(os.path.exists, self.signs))
+        """Start the thread, where there is a sign of a GPU; it begins with a sample."""
+        if self.has_sign or os.path.exists(AMD_SIGN):
+            self.began_s = self.asked_s = time.monotonic()
+            self.is_running = True
+            self.idle.clear()
+            threading.Thread(target=self.work, name="gpu", daemon=True).start()
 
     def ask(self, pids: set[int]) -> None:
-        """Let a sample be taken, unless one is on its way."""
-        if not self.asked.is_set():
-            self.pids = set(pids)
-            self.answered.clear()
+        """Let a sample be taken for these processes, unless the last one has not come back."""
+        self.pids = set(pids)
+        if self.is_running and self.idle.is_set():
+            self.idle.clear()
+            self.asked_s = time.monotonic()
             self.asked.set()
 
     def take(self) -> Values:
-        """Return what has been found since the last call. Blocks: for a moment, if an answer may come."""
-        if self.is_sampling:
-            self.answered.wait(ANSWER_PATIENCE_S)
+        """Return what has been found since the last call, and emit what else there is to say."""
+        self.tell()
         with self.lock:
             values, self.values = self.values, {}
         return values
 
-    def work(self) -> None:
-        """Sample, and say what stops it. Threads: one of its own. Blocks: for ever."""
-        defects: tuple[type[BaseException], ...] = (*DEFECTS, *driver_errors())
-        try:
-            self.sample_forever()
-        except defects as error:
-            self.has_answered, self.is_sampling = True, False
-            if self.is_expected():
-                self.complain(f"The GPUs cannot be sampled: {' '.join(str(error).split())[:300]}.")
+    def totals(self) -> dict[str, dict[str, object]]:
+        """Return what the script's GPUs came to: those that it used, or, where no driver tells, could see.
 
-    def sample_forever(self) -> None:
-        """Find the GPUs, and ask them whenever it is wanted. Raises: NVMLError, and what files can raise."""
+        Of an instance only the memory is its own, so its GPU is there too, whoever else uses that.
+        Blocks: for a moment, if a sample has just been asked for, because it has the last of the energy.
+        """
+        if time.monotonic() - self.asked_s < LAST_ANSWER_S:
+            self.idle.wait(LAST_ANSWER_S)
+        self.tell()
+        with self.lock:
+            labels = self.used if self.has_holders else self.visible
+            labels = labels | {label.partition(".")[0] for label in labels}
+            found = sorted(labels & self.accounts.keys(), key=in_order)
+            return {label: self.accounts[label].describe() for label in found}
+
+    def tell(self) -> None:
+        """Emit what the thread has to say, or that it says nothing."""
+        if not self.idle.is_set() and time.monotonic() - self.asked_s > PATIENCE_S:
+            self.complain("hang", f"The GPU driver has not answered for {PATIENCE_S:g} s")
+        while self.words:
+            self.emit(*self.words.popleft())
+
+    def complain(self, trouble: str, text: str) -> None:
+        """Tell of one kind of trouble once, where there should be none."""
+        if self.is_expected and trouble not in self.troubles:
+            self.troubles.add(trouble)
+            text = f"{' '.join(text.split())[:300]}; samples of it are missing."
+            self.words.append(("notice", {"level": "warning", "part": "gpu", "text": text}))
+
+    def work(self) -> None:
+        """Sample whenever it is wanted, and say what stops it. Threads: one of its own. Blocks: for ever."""
+        try:
+            cards = self.find_nvidia() or self.find_amd()
+            if cards:
+                self.sample_forever(cards)
+        except (*DEFECTS, MemoryError) as error:
+            self.complain("defect", f"The GPUs cannot be sampled: {error or type(error).__name__}")
+        finally:
+            self.is_running = False
+            self.idle.set()
+
+    def find_nvidia(self) -> Sequence[Card]:
+        """Start NVIDIA's library, where there is a sign of it, and list its GPUs."""
+        if not self.has_sign:
+            return []
         from runwrap.capture.sampler import nvidia
 
-        cards = nvidia.find_cards()
-        self.has_answered = True
-        if cards:
-            self.describe(cards, nvidia.versions())
-            self.is_sampling = True
-            while self.asked.wait():
-                self.sample(cards)
-                self.asked.clear()
-                self.answered.set()
+        try:
+            cards = nvidia.find_cards()
+        except nvidia.ERRORS as error:
+            self.complain("init", f"The GPU driver cannot be asked: {error}")
+            return []
+        self.versions = nvidia.versions()
+        return cards
 
-    def is_silent(self) -> bool:
-        """Tell whether the driver has never answered, though it had time."""
-        return (
-            self.began_s is not None
-            and not self.has_answered
-            and time.monotonic() - self.began_s > PATIENCE_S
-        )
+    def find_amd(self) -> Sequence[Card]:
+        """List AMD's GPUs, where its driver is loaded and NVIDIA's has none."""
+        if not os.path.exists(AMD_SIGN):
+            return []
+        from runwrap.capture.sampler import amd
 
-    def complain(self, words: str) -> None:
-        """Tell of something once."""
-        self.emit("notice", {"level": "warning", "part": "gpu", "text": words})
+        return amd.find_cards()
 
-    def describe(self, cards: list[Card], versions: dict[str, object]) -> None:
-        """Emit which GPUs there are, and which of them the script sees."""
-        uuids = {card.label: card.uuid for card in cards}
-        self.visible = visible_labels(self.environ.get("CUDA_VISIBLE_DEVICES"), uuids)
-        devices = [
-            {
-                "index": card.label,
-                "uuid": card.uuid,
-                "name": card.name,
-                "memory_total_bytes": card.memory_bytes,
-                "visible": card.label in self.visible,
-            }
-            for card in cards
-        ]
-        order = self.environ.get("CUDA_DEVICE_ORDER")
-        value = {**versions, "cuda_device_order": order, "devices": devices}
-        self.emit("fact", {"name": "gpu", "value": value})
+    def sample_forever(self, cards: Sequence[Card]) -> None:
+        """Describe the GPUs, and ask them whenever it is wanted."""
+        self.sample(cards)
+        self.describe(cards)
+        while True:
+            self.idle.set()
+            self.asked.wait()
+            self.asked.clear()
+            self.sample(cards)
 
-    def sample(self, cards: list[Card]) -> None:
+    def sample(self, cards: Sequence[Card]) -> None:
         """Ask every GPU once."""
-        values: Values = {}
-        used = set(self.used)
+        pids, used = self.pids, set(self.used)
         for card in cards:
             now_s = time.monotonic()
-            found = card.sample(now_s)
-            if found:
-                account = self.accounts.setdefault(card.label, Account())
-                with self.lock:
-                    found = account.take(now_s, found)
-            held = card.memory_of(self.pids) if self.knows_pids else {}
-            if held:
-                used.add(card.label)
-                found["process_gpu_memory_bytes"] = sum(held.values())
-            values |= {f"{name}/{card.label}": value for name, value in found.items()}
-        if used != self.used:
-            self.used = used
-            self.emit("fact", {"name": "gpus_used", "value": {"devices": sorted(used)}})
-        with self.lock:
-            self.values |= values
+            values = card.sample(now_s)
+            held = card.holders(now_s) if self.knows_pids else None
+            if card.is_lost:
+                self.complain("lost", f"GPU {card.label} ({card.name}) has stopped answering")
+            with self.lock:
+                told = self.accounts.setdefault(card.label, Account(self.began_s)).take(now_s, values)
+                if held is not None:
+                    self.has_holders = True
+                    told |= self.share_of(card.label, [held[pid] for pid in held.keys() & pids])
+                self.values |= {f"{name}/{card.label}": value for name, value in told.items()}
+        if self.used != used:
+            devices = sorted(self.used, key=in_order)
+            self.words.append(("fact", {"name": "gpus_used", "value": {"devices": devices}}))
 
-    def totals(self) -> dict[str, dict[str, object]]:
-        """Return what the script's GPUs came to: those that it used, or else those that it could see."""
-        if self.is_silent() and self.is_expected():
-            self.complain(f"The GPU driver has not answered within {PATIENCE_S:g} s.")
-        with self.lock:
-            labels = self.used or set(self.visible)
-            labels = labels | {
-                label.partition(".")[0] for label in labels
-            }  # an instance's power is its GPU's
-            return {
-                label: self.accounts[label].describe() for label in sorted(labels) if label in self.accounts
-            }
+    def share_of(self, label: str, sizes: list[int | None]) -> Values:
+        """Note that a GPU is used if the script's processes are on it; return how much memory they have."""
+        if sizes:
+            self.used.add(label)
+        known = [size for size in sizes if size is not None]
+        is_told = label in self.used and len(known) == len(sizes)
+        return {"process_gpu_memory_bytes": sum(known)} if is_told else {}
+
+    def describe(self, cards: Sequence[Card]) -> None:
+        """Tell which GPUs there are, and which of them the script sees."""
+        seen = self.look(cards)
+        self.visible = seen or set()
+        devices = [self.as_device(card, seen) for card in cards if not card.is_instance]
+        for device in devices:
+            mine = [card for card in cards if card.label.startswith(f"{device['index']}.")]
+            device["mig"] = [self.as_device(card, seen) for card in mine]
+        order = self.environ.get("CUDA_DEVICE_ORDER")
+        value = {**self.versions, "cuda_device_order": order, "devices": devices}
+        self.words.append(("fact", {"name": "gpu", "value": value}))
+
+    def as_device(self, card: Card, seen: set[str] | None) -> dict[str, object]:
+        """Return what stays as it is of a GPU; `visible` is None where nobody but CUDA knows."""
+        total_bytes = self.accounts[card.label].steady.get("gpu_memory_total_bytes")
+        return {
+            "index": card.label,
+            "vendor": card.vendor,
+            "uuid": card.uuid,
+            "name": card.name,
+            "memory_total_bytes": total_bytes,
+            "visible": None if seen is None else card.label in seen,
+        }
+
+    def look(self, cards: Sequence[Card]) -> set[str] | None:
+        """Return the GPUs that the script is let to see; None where nobody but CUDA knows."""
+        names = {card.label: card.names for card in cards}
+        kinds = {(card.name, card.has_instances) for card in cards if not card.is_instance}
+        variables = AMD_VARIABLES if all(card.vendor == "amd" for card in cards) else CUDA_VARIABLES
+        given = [self.environ[name] for name in variables if name in self.environ]
+        order = self.environ.get("CUDA_DEVICE_ORDER") if variables is CUDA_VARIABLES else IN_BUS_ORDER
+        return visible_labels(given[0] if given else None, names, order, is_mixed=len(kinds) > 1)
 
 
-def library_paths(environ: Mapping[str, str]) -> list[str]:
-    """List where the driver's library would be, if it is in a folder that the user names."""
+def is_library_named(environ: Mapping[str, str]) -> bool:
+    """Tell whether the driver's library is in a folder that the user has named."""
     folders = environ.get("LD_LIBRARY_PATH", "").split(":")
-    return [os.path.join(folder, LIBRARY) for folder in folders if folder.startswith("/")]
+    return any(os.path.exists(f"{folder}/{LIBRARY}") for folder in folders if folder.startswith("/"))
 
 
-def outermost_pids() -> bool:
+def is_outermost() -> bool:
     """Tell whether we know processes by the numbers that the driver knows them by."""
     try:
         return os.readlink("/proc/self/ns/pid") == OUTERMOST_PIDS
@@ -233,10 +240,6 @@ def outermost_pids() -> bool:
         return False
 
 
-def driver_errors() -> tuple[type[Exception], ...]:
-    """Return the class of the errors of the driver's library, as far as it is there."""
-    try:
-        import pynvml
-    except ImportError:
-        return ()
-    return (pynvml.NVMLError,)
+def in_order(label: str) -> list[int]:
+    """Sort labels as numbers: 10 after 9, and 1.0 after 1."""
+    return [int(number) for number in label.split(".")]
