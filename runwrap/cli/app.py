@@ -19,6 +19,7 @@ from runwrap.cli import (
     config,
     delete,
     doctor,
+    live,
     log,
     logs,
     note,
@@ -79,7 +80,22 @@ def make_app() -> typer.Typer:
         subcommand_metavar="COMMAND [ARGS...]",
         rich_markup_mode=None,
     )
-    for verb in (runs, show, logs, note, tag, delete, log, config, summary, alert, save, settings, doctor):
+    for verb in (
+        runs,
+        show,
+        live,
+        logs,
+        note,
+        tag,
+        delete,
+        log,
+        config,
+        summary,
+        alert,
+        save,
+        settings,
+        doctor,
+    ):
         verb.register(app)
     app.command(COMMAND, hidden=True)(read_command)
     return app

@@ -21,7 +21,8 @@ ARROWS = {
     "sync": {"store", "record", "settings", "errors"},
     "launch": {"capture", "store", "sync", "record", "settings", "errors"},
     "server": {"store", "record", "settings", "errors"},
-    "cli": {"launch", "server", "sync", "store", "record", "settings", "errors"},
+    "live": {"store", "record", "errors"},
+    "cli": {"launch", "server", "sync", "live", "store", "record", "settings", "errors"},
     "__main__": {"launch", "cli"},
     "runwrap-command": {"__main__"},
 }
