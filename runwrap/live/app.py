@@ -34,7 +34,6 @@ GAP = 2
 MOST_CHART_ROWS = 14
 LANES_SHARE = 4
 KEYS = "q quit   ↑↓←→ choose   ⏎ zoom   space pin   / search   s system   l output"
-LEAST_ROWS, LEAST_COLUMNS = 8, 30
 CSS = """
 Screen { layout: vertical; overflow: hidden; }
 Panel { width: 1fr; }

@@ -58,7 +58,7 @@ class Choice:
     def about(self) -> str:
         """Say which part of all is shown, and what is searched for."""
         first, shown = self.window()
-        part = (
-            f"{first + 1}-{first + len(shown)} of {len(self.names)}" if len(shown) < len(self.names) else ""
-        )
+        last = first + len(shown)
+        span = f"{last}" if last == first + 1 else f"{first + 1}-{last}"
+        part = f"{span} of {len(self.names)}" if len(shown) < len(self.names) else ""
         return "  ".join(word for word in (part, f"/{self.searched}" if self.searched else "") if word)

@@ -34,11 +34,13 @@ def level(value: float, low: float, high: float, levels: int, middle: int) -> in
     span = high / 2 - low / 2
     if not span > 0:
         return middle
-    return min(levels - 1, max(0, round((value / 2 - low / 2) / span * (levels - 1))))
+    share = min(1.0, max(0.0, (value / 2 - low / 2) / span))
+    return round(share * (levels - 1))
 
 
 def plot(columns: Sequence[tuple[float, float] | None], height: int, low: float, high: float) -> list[str]:
     """Draw a least and a greatest value for each dot column as a line, in rows of braille from the top."""
+    height = max(1, height)
     rows = height * len(DOTS[0])
     cells = [[0] * ((len(columns) + 1) // 2) for _ in range(height)]
     before: tuple[int, int] | None = None

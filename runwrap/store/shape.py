@@ -83,9 +83,10 @@ def bridge(drawn: list[Column], start: int, end: int) -> None:
     left, right = drawn[start] if start >= 0 else None, drawn[end]
     if left is None or right is None:
         return
+    low, high = sorted((left[2], right[2]))
     for column in range(start + 1, end):
         share = (column - start) / (end - start)
-        level = left[2] * (1 - share) + right[2] * share
+        level = min(high, max(low, left[2] * (1 - share) + right[2] * share))
         drawn[column] = (level, level, level)
 
 
