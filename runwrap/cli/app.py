@@ -19,6 +19,7 @@ from runwrap.cli import (
     config,
     delete,
     doctor,
+    live,
     log,
     logs,
     note,
@@ -83,6 +84,7 @@ def make_app() -> typer.Typer:
     for verb in (
         runs,
         show,
+        live,
         logs,
         note,
         tag,

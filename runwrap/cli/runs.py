@@ -16,15 +16,16 @@ from runwrap.store.catalog import Catalog
 if TYPE_CHECKING:
     from runwrap.store.view import RunView
 
-COLUMNS = ("run", "name", "project", "state", "started", "duration", "tags", "command")
+COLUMNS = ("run", "name", "project", "state", "started", "duration", "tags", "cause", "command")
 COLOURS = {"running": "cyan", "finished": "green", "failed": "red", "killed": "yellow", "crashed": "magenta"}
 SHOWN_ON_TERMINAL = 50
-LEFT_OUT = ("tags", "duration", "project")
+LEFT_OUT = ("tags", "duration", "project", "cause")
 LEAST_COMMAND = 20
 GAP = 2
-GIVING_WAY = ("name", "project", "tags", "command")
+GIVING_WAY = ("name", "project", "tags", "cause", "command")
 STATE = COLUMNS.index("state")
 MOST_SHOWN = 500
+LONGEST_CAUSE = 60
 
 
 def register(app: typer.Typer) -> None:
@@ -69,8 +70,8 @@ def cells(view: RunView, started: str) -> tuple[str, ...]:
     state, cause = view.decide()
     shown = f"{state} ({cause})" if cause and state not in ("finished", "running") else state
     parts = [view.id, view.name, view.project, shown, started]
-    parts += [duration_in_words(view.duration_s), " ".join(view.tags), shlex.join(view.argv)]
-    return tuple(map(visible, parts))
+    parts += [duration_in_words(view.duration_s), " ".join(view.tags), view.cause_detail[:LONGEST_CAUSE]]
+    return tuple(map(visible, [*parts, shlex.join(view.argv)]))
 
 
 def columns_for(rows: list[tuple[str, ...]], width: int) -> list[int]:

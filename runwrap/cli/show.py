@@ -18,14 +18,28 @@ from runwrap.cli.place import (
     size_in_words,
 )
 from runwrap.errors import visible
+from runwrap.live.spark import spark
+from runwrap.live.words import (
+    amount_in_words,
+    count_in_words,
+    energy_in_words,
+    quantity_of,
+    usage_in_words,
+)
 from runwrap.store.catalog import find_run
+from runwrap.store.metric import number_of
+from runwrap.store.shape import means
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from runwrap.store.view import RunView
 
 MOST_LINES = 30
 LONGEST_KEY = 30
 LONGEST_PART = 200
+SPARK_COLUMNS = 24
+CORES = "host_cpu_percent/"
 
 
 def register(app: typer.Typer) -> None:
@@ -55,7 +69,8 @@ def sections(view: RunView) -> list[tuple[str, list[str]]]:
         (visible(f"{view.name} in {view.project}"), overview(view)),
         ("config", pairs(view.config)),
         ("summary", pairs(view.summary)),
-        ("history", [f"{key}: {facts['count']} points" for key, facts in view.history.items()]),
+        ("history", history_lines(view)),
+        ("system", system_lines(view)),
         ("git", pairs(as_table(view.facts.get("git")))),
         ("host", pairs(as_table(view.facts.get("host")))),
         ("environment", pairs(as_table(view.facts.get("environment")))),
@@ -73,18 +88,57 @@ def overview(view: RunView) -> list[str]:
     rows = {
         "id": view.id,
         "state": f"{state} ({cause})" if cause else state,
+        "cause": view.cause_detail,
         "command": shlex.join(map(str, view.argv)),
         "folder": view.document.get("cwd"),
         "started": f"{moment(view.started)} ({age_in_words(view.started)})",
         "duration": duration_in_words(view.duration_s),
         "cpu": cpu(end),
         "memory": memory(end),
+        "usage": usage_in_words(view.facts.get("usage")),
+        "energy": energy_in_words(view.facts.get("energy")),
         "tags": " ".join(view.tags),
         "note": view.notes,
         "damaged": damage(view.bad_lines),
         "kept in": view.path,
     }
     return pairs({key: value for key, value in rows.items() if value})
+
+
+def history_lines(view: RunView) -> list[str]:
+    """Draw each metric in a line: its shape, and its last, least and greatest value."""
+    rows = []
+    for name, facts in view.history.items():
+        drawn = spark(means(view.shapes[name], SPARK_COLUMNS)) if name in view.shapes else ""
+        values = [said(word, facts.get(word), "") for word in ("last", "min", "max")]
+        rows.append([name, drawn, *values, count_in_words(facts["count"], "point")])
+    return aligned(rows)
+
+
+def system_lines(view: RunView) -> list[str]:
+    """Say what was used, last and at most; single cores are left to --json."""
+    return aligned(
+        [
+            [name, *(said(word, facts.get(word), quantity_of(name).unit) for word in ("last", "mean", "max"))]
+            for name, facts in view.system.items()
+            if not name.startswith(CORES)
+        ]
+    )
+
+
+def said(word: str, value: object, unit: str) -> str:
+    """Say a number with what it is, as far as there is one."""
+    number = number_of(value)
+    return "" if number is None else f"{word} {amount_in_words(number, unit)}"
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Write rows of texts as columns; what is too long pushes the rest of its line."""
+    widths = [min(LONGEST_KEY, max(map(len, map(visible, column)))) for column in zip(*rows, strict=False)]
+    return [
+        "  ".join(f"{visible(cell):<{width}}" for cell, width in zip(row, widths, strict=False)).rstrip()
+        for row in rows
+    ]
 
 
 def cpu(end: dict[str, Any]) -> str:

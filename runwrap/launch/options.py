@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 USAGE = "usage: runwrap [options] COMMAND [ARGS...]"
 VERBS = frozenset(
-    "runs show logs note tag delete log config summary alert save scan doctor settings".split()  # noqa: SIM905  # read easily
+    "runs show live logs note tag delete log config summary alert save scan doctor settings".split()  # noqa: SIM905  # read easily
 )
 VERB_FLAGS = frozenset({"-h", "--help", "--version", "--install-completion", "--show-completion"})
 COMPLETION_VARIABLE = "_RUNWRAP_COMPLETE"

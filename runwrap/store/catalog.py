@@ -8,6 +8,7 @@ import stat
 from typing import TYPE_CHECKING, Any
 
 from runwrap.errors import NoSuchRunError
+from runwrap.store.cause import last_words
 from runwrap.store.layout import project_folder
 from runwrap.store.reading import JournalReader
 from runwrap.store.view import RunView
@@ -23,7 +24,18 @@ MOST_COMPLETED = 100
 # A journal of this size is read in no time; beyond it the index knows how far it has been read.
 SMALL_BYTES = 4 << 20
 # What lists of runs do without, as it may be long.
-IN_FULL_ONLY = ("facts", "files", "notices", "alerts", "history", "metrics", "by_hand")
+IN_FULL_ONLY = (
+    "facts",
+    "files",
+    "notices",
+    "alerts",
+    "history",
+    "metrics",
+    "by_hand",
+    "system",
+    "shapes",
+    "stretches",
+)
 
 
 def journals(root: str) -> Iterator[tuple[str, os.stat_result]]:
@@ -68,6 +80,8 @@ def read_run(path: str, document: dict[str, Any] | None = None, offset: int = 0)
     for record in reader.records():
         view.apply(record)
     view.document["bad_lines"] += reader.bad_lines
+    if view.has_failed:
+        view.document["cause_detail"] = last_words(path, view.stretches)
     return view, reader.offset
 
 
@@ -156,15 +170,17 @@ class Catalog:
         return read_run(path)
 
 
-def find_run(root: str, word: str, *, newest: bool = False) -> RunView:
+def find_run(root: str, word: str, *, newest: bool = False, project: str | None = None) -> RunView:
     """Find a run by its id, PROJECT/ID, its name, the beginning of its id, or as `latest`.
 
+    With a project, only its runs are looked at.
     Where several have the name there is no answer, or, if wanted, the newest of them.
     Raises: NoSuchRunError.
     """
-    paths = [] if word == "latest" else with_id(root, word)
+    paths = [] if word == "latest" or project is not None else with_id(root, word)
     if len(paths) != 1:
-        paths = [view.path for view in matching(Catalog(root).runs(), root, word, newest=newest)]
+        views = [view for view in Catalog(root).runs() if project in (None, view.project)]
+        paths = [view.path for view in matching(views, root, word, newest=newest)]
     if os.path.getsize(os.path.join(paths[0], JOURNAL)) <= SMALL_BYTES:
         return read_run(paths[0])[0]
     return Catalog(root).whole(paths[0])

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine, Row
 
 # Raised when the shape of a row or of a document changes: an older index is then made anew.
-VERSION = 3
+VERSION = 4
 BUSY_MS = 3000
 # What SQLite says where the file is not to blame.
 OUTER_REASONS = ("locked", "readonly", "unable to open", "is full", "disk I/O", "too large")

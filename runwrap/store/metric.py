@@ -36,13 +36,8 @@ class Metrics:
             entry = self.history[name] = {"count": 0}
         entry["count"] += 1
         entry["last"] = value
-        number = WORDS.get(value) if isinstance(value, str) else value
-        if (
-            isinstance(number, (int, float))
-            and number - number == 0
-            and number is not True
-            and number is not False
-        ):
+        number = number_of(value)
+        if number is not None and number - number == 0:
             spread(entry, number)
         rule = self.kept.get(name) or self.rule_of(name)
         if rule == "last" and name not in self.by_hand:
@@ -88,6 +83,18 @@ class Metrics:
             self.summary.pop(name, None)
         else:
             self.summary[name] = value
+
+
+def number_of(value: object) -> float | None:
+    """Return the number that a value is, NaN and the infinities among them; None where it is none."""
+    number = WORDS.get(value) if isinstance(value, str) else value
+    if isinstance(number, bool) or not isinstance(number, (int, float)):
+        return None
+    try:
+        float(number)
+    except OverflowError:
+        return None  # a whole number beyond all that can be drawn or averaged
+    return number
 
 
 def spread(entry: Facts, number: float) -> None:

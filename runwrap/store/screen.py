@@ -144,6 +144,13 @@ class Screen(pyte.Screen):
         """Return the rows above the cursor."""
         return [self.written(self.buffer.get(y)) for y in range(self.cursor.y)]
 
+    def all_rows(self) -> list[str]:
+        """Return every row down to the last that is written on."""
+        written = [self.written(self.buffer.get(y)) for y in range(max([*self.buffer, self.cursor.y]) + 1)]
+        while written and not written[-1]:
+            del written[-1]
+        return written
+
     def give_row(self, row: Row | None) -> None:
         """Give away one row."""
         if row:

@@ -198,6 +198,15 @@ class Settler:
             self.show("\n".join(self.held[:end]) + "\n")
             del self.held[:end]
 
+    def pending(self) -> list[str]:
+        """Return the lines that may still change, as they look now; the last is the one begun."""
+        begun = shortened(cleaned(self.rest, colour=False))
+        flat = flattened(begun)
+        if flat is None:
+            flat = SEQUENCE.sub("", begun).rpartition("\r")[2].replace("\b", "")
+        rows = self.screen.all_rows() if self.screen else self.held
+        return [*rows, *([flat] if flat and not self.on_other_screen else [])]
+
     def enter_screen(self) -> None:
         """Go on with emulation, on top of the lines that are still held."""
         if self.screen is not None:

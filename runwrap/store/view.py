@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from runwrap.record import LAST_TIME_S, clean, clean_text
 from runwrap.store.liveness import boot_id, is_alive, pid_namespace
-from runwrap.store.metric import Metrics
+from runwrap.store.metric import Metrics, number_of, spread
+from runwrap.store.shape import add, new_shape
+from runwrap.store.stretch import remember
 
 if TYPE_CHECKING:
     from runwrap.record import Record
@@ -18,13 +20,13 @@ RUN_KEYS = ("project", "name", "group", "job_type", "cwd", "host", "user", "mode
 CALLED_KEYS = ("project", "name", "group", "job_type")
 METRIC_KEYS = ("step_metric", "summary", "goal")
 # What a reader needs to go on.
-HIDDEN_KEYS = ("process", "last", "last_step", "by_hand")
+HIDDEN_KEYS = ("process", "last", "last_step", "by_hand", "shapes", "stretches")
 PROCESS_KEYS = ("host", "pid", "pid_started", "boot_id", "pid_namespace")
-# Records of these kinds tell nothing about a run as a whole.
-PASSED_OVER = ("output", "system")
 MOST_LISTED = 10_000
 # Of this fact each record tells of more.
 MASKED = "masked"
+# Metrics whose shape is kept, in so many buckets, to be shown as a line of text.
+MOST_SHAPES, SHAPE_BUCKETS = 100, 64
 LAST_PID = 2**31 - 1
 
 
@@ -51,6 +53,10 @@ class RunView:
             "facts": {},
             "history": {},
             "metrics": {},
+            "system": {},
+            "shapes": {},
+            "cause_detail": "",
+            "stretches": [],
             "by_hand": [],
             "files": {},
             "notices": [],
@@ -72,7 +78,7 @@ class RunView:
     def apply(self, record: Record) -> None:
         """Take one more record in; one whose data is not as it should be changes nothing."""
         self.document["last"] = max(self.document["last"], record.time)
-        take = None if record.kind in PASSED_OVER else getattr(self, f"take_{record.kind}", None)
+        take = getattr(self, f"take_{record.kind}", None)
         if take:
             try:
                 take(record.data if record.kind == "history" else clean(record.data))
@@ -86,6 +92,7 @@ class RunView:
         self.document |= {key: str(data[key]) for key in RUN_KEYS if data.get(key) is not None}
         self.document |= {"started": started_s, "argv": words, "exit": None}
         self.document["process"] = {key: data.get(key) for key in PROCESS_KEYS}
+        self.document |= {"stretches": [], "cause_detail": ""}
 
     def take_exit(self, data: Facts) -> None:
         """End the run."""
@@ -105,6 +112,33 @@ class RunView:
             self.document["last_step"] = data["step"]
         for name, value in table(data["values"]).items():
             self.points.take(clean_text(name), clean(value))
+            self.draw(clean_text(name), number_of(value))
+
+    def draw(self, name: str, number: float | None) -> None:
+        """Take one more point into the shape of a metric; what is no number leaves no trace."""
+        shapes: Facts = self.document["shapes"]
+        if number is None or (name not in shapes and len(shapes) >= MOST_SHAPES):
+            return
+        finite = number if number - number == 0 else None
+        add(shapes.setdefault(name, new_shape()), self.document["last_step"], finite, SHAPE_BUCKETS)
+
+    def take_system(self, data: Facts) -> None:
+        """Follow what the run used: of each name the last value, the least, the greatest and the mean."""
+        for name, value in table(data["values"]).items():
+            number = number_of(value)
+            if number is None or (
+                name not in self.document["system"] and len(self.document["system"]) >= MOST_LISTED
+            ):
+                continue
+            entry = self.document["system"].setdefault(name, {"count": 0})
+            entry["count"] += 1
+            entry["last"] = clean(value)
+            if number - number == 0:
+                spread(entry, number)
+
+    def take_output(self, data: Facts) -> None:
+        """Remember where the end of the output came from."""
+        remember(self.document["stretches"], data["stream"], data["offset"], data["size_bytes"])
 
     def take_metric(self, data: Facts) -> None:
         """Take how a metric is to be read."""
@@ -161,6 +195,11 @@ class RunView:
         if end.get("signal") or end.get("status") is None:
             return "killed", cause
         return ("finished" if end.get("status") == 0 else "failed"), cause
+
+    @property
+    def has_failed(self) -> bool:
+        """Tell whether the script ended by itself, with a status that is not 0."""
+        return self.document["exit"] is not None and self.decide()[0] == "failed"
 
     @property
     def state(self) -> str:

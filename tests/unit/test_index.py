@@ -83,7 +83,7 @@ def test_an_index_of_this_version_with_another_shape_is_made_anew(root: Path) ->
 def test_a_locked_index_is_done_without_and_kept(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     wanted = read(root)
     monkeypatch.setattr(index, "BUSY_MS", 1)
-    Journal(str(root / "p" / "run0" / "journal.jsonl")).append("system", {})
+    Journal(str(root / "p" / "run0" / "journal.jsonl")).append("system", {"values": {}})
     database = sqlite3.connect(root / "index.db", isolation_level=None)
     database.execute("begin immediate")
     assert read(root) == wanted

@@ -22,7 +22,8 @@ ARROWS = {
     "sync": {"store", "record", "settings", "errors"},
     "launch": {"capture", "store", "sync", "record", "secrets", "settings", "errors"},
     "server": {"store", "record", "settings", "errors"},
-    "cli": {"launch", "server", "sync", "store", "record", "secrets", "settings", "errors"},
+    "live": {"store", "record", "errors"},
+    "cli": {"launch", "server", "sync", "live", "store", "record", "secrets", "settings", "errors"},
     "__main__": {"launch", "cli"},
     "runwrap-command": {"__main__"},
 }
