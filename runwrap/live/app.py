@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
     from runwrap.live.following import Line
 
-POLL_S, HURRY_S, BUDGET_S = 0.5, 0.01, 0.05
+POLL_S, HURRY_S, BUDGET_S = 1.0, 0.01, 0.05
+LEAST_BETWEEN_S = 0.3  # between one picture and the next, while there is much to read
 GAP = 2
 MOST_CHART_ROWS = 14
 LANES_SHARE = 4
@@ -110,11 +111,12 @@ class Live(App[None]):
         printed = self.tail.advance()
         if self.scrolled_lines:
             self.scrolled_lines += self.tail.total - before  # what is being read stays where it is
-        now_s = time.monotonic()
-        if came or printed or now_s - self.drawn_s > 1:
-            self.drawn_s = now_s
+        passed_s = time.monotonic() - self.drawn_s
+        is_behind = self.following.is_behind()
+        if ((came or printed) and not is_behind) or passed_s > (LEAST_BETWEEN_S if is_behind else 1):
+            self.drawn_s = time.monotonic()
             self.arrange()
-        self.set_timer(HURRY_S if self.following.is_behind() else POLL_S, self.advance)
+        self.set_timer(HURRY_S if is_behind else POLL_S, self.advance)
 
     def arrange(self) -> None:
         """Give room to what there is, and draw it."""
@@ -125,14 +127,11 @@ class Live(App[None]):
         self.panel("lanes").display = bool(rows) and not (
             self.shows_output or self.is_large or self.shows_system
         )
-        self.panel("charts").display = self.has_charts() and not self.shows_output
-        self.panel("tail").display = not self.is_large
+        has_charts = bool(self.lines()) and not self.shows_output
+        self.panel("charts").display = has_charts
+        self.panel("tail").display = not self.is_large and (self.tail.offset > 0 or not has_charts)
         self.panel("head").styles.height = len(self.draw_head(self.size.width, 0))
         self.redraw()
-
-    def has_charts(self) -> bool:
-        """Tell whether there is anything to draw charts of, or was before it was searched."""
-        return bool(self.lines())
 
     def redraw(self) -> None:
         """Draw every part anew."""
