@@ -18,7 +18,7 @@ from runwrap.live.choice import Choice
 from runwrap.live.following import Following
 from runwrap.live.head import draw_head
 from runwrap.live.lanes import draw_lanes, lanes_of
-from runwrap.live.panel import Panel, rule
+from runwrap.live.panel import SHEET, Panel, rule
 from runwrap.live.tail import Tail
 from runwrap.live.words import count_in_words
 
@@ -35,21 +35,12 @@ GAP = 2
 MOST_CHART_ROWS = 14
 LANES_SHARE = 4
 KEYS = "q quit   ↑↓←→ choose   ⏎ zoom   space pin   / search   s system   l output"
-CSS = """
-Screen { layout: vertical; overflow: hidden; }
-Panel { width: 1fr; }
-#head, #lanes { height: auto; }
-#charts { height: 3fr; }
-#tail { height: 2fr; min-height: 3; }
-#keys { height: 1; }
-#search { height: 1; border: none; padding: 0 1; display: none; }
-"""
 
 
 class Live(App[None]):
     """Draws one run until a key ends it."""
 
-    CSS = CSS
+    CSS = SHEET
     ENABLE_COMMAND_PALETTE = False
     AUTO_FOCUS = ""  # the keys are ours until a search is asked for
     BINDINGS: ClassVar[list[Any]] = [
@@ -97,8 +88,15 @@ class Live(App[None]):
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, self.exit)
+        self.app_resume_signal.subscribe(self, self.repaint)
         self.set_focus(None)
         self.advance()
+
+    def repaint(self, _: object) -> None:
+        """Draw all of the screen, which others have written on while we were stopped."""
+        self.screen.refresh(layout=True)
+        for panel in self.query(Panel):
+            panel.refresh()
 
     def on_unmount(self) -> None:
         """Let the files go."""
