@@ -20,10 +20,10 @@ COLUMNS = ("run", "name", "project", "state", "started", "duration", "tags", "ca
 COLOURS = {"running": "cyan", "finished": "green", "failed": "red", "killed": "yellow", "crashed": "magenta"}
 SHOWN_ON_TERMINAL = 50
 LEFT_OUT = ("tags", "duration", "project", "cause")
-LEAST_COMMAND = 20
+LEAST_COMMAND, LEAST_CAUSE = 20, 24
 GAP = 2
 GIVING_WAY = ("name", "project", "tags", "cause", "command")
-STATE = COLUMNS.index("state")
+STATE, CAUSE = COLUMNS.index("state"), COLUMNS.index("cause")
 MOST_SHOWN = 500
 LONGEST_CAUSE = 60
 
@@ -77,6 +77,7 @@ def cells(view: RunView, started: str) -> tuple[str, ...]:
 def columns_for(rows: list[tuple[str, ...]], width: int) -> list[int]:
     """Choose columns: none that is empty, and fewer where the command would find no room."""
     natural = [max((len(row[place]) for row in rows), default=0) for place in range(len(COLUMNS))]
+    natural[CAUSE] = min(natural[CAUSE], LEAST_CAUSE)
     columns = [place for place, size in enumerate(natural) if size or not rows]
     for name in LEFT_OUT:
         place = COLUMNS.index(name)

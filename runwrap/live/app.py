@@ -18,7 +18,7 @@ from runwrap.live.choice import Choice
 from runwrap.live.following import Following
 from runwrap.live.head import draw_head
 from runwrap.live.lanes import draw_lanes, lanes_of
-from runwrap.live.panel import Panel, rule
+from runwrap.live.panel import SHEET, Panel, rule
 from runwrap.live.tail import Tail
 from runwrap.live.words import count_in_words
 
@@ -29,26 +29,18 @@ if TYPE_CHECKING:
 
     from runwrap.live.following import Line
 
-POLL_S, HURRY_S, BUDGET_S = 0.5, 0.01, 0.05
+POLL_S, HURRY_S, BUDGET_S = 1.0, 0.01, 0.05
+LEAST_BETWEEN_S = 0.3  # between one picture and the next, while there is much to read
 GAP = 2
 MOST_CHART_ROWS = 14
 LANES_SHARE = 4
 KEYS = "q quit   ↑↓←→ choose   ⏎ zoom   space pin   / search   s system   l output"
-CSS = """
-Screen { layout: vertical; overflow: hidden; }
-Panel { width: 1fr; }
-#head, #lanes { height: auto; }
-#charts { height: 3fr; }
-#tail { height: 2fr; min-height: 3; }
-#keys { height: 1; }
-#search { height: 1; border: none; padding: 0 1; display: none; }
-"""
 
 
 class Live(App[None]):
     """Draws one run until a key ends it."""
 
-    CSS = CSS
+    CSS = SHEET
     ENABLE_COMMAND_PALETTE = False
     AUTO_FOCUS = ""  # the keys are ours until a search is asked for
     BINDINGS: ClassVar[list[Any]] = [
@@ -96,8 +88,15 @@ class Live(App[None]):
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, self.exit)
+        self.app_resume_signal.subscribe(self, self.repaint)
         self.set_focus(None)
         self.advance()
+
+    def repaint(self, _: object) -> None:
+        """Draw all of the screen, which others have written on while we were stopped."""
+        self.screen.refresh(layout=True)
+        for panel in self.query(Panel):
+            panel.refresh()
 
     def on_unmount(self) -> None:
         """Let the files go."""
@@ -110,11 +109,12 @@ class Live(App[None]):
         printed = self.tail.advance()
         if self.scrolled_lines:
             self.scrolled_lines += self.tail.total - before  # what is being read stays where it is
-        now_s = time.monotonic()
-        if came or printed or now_s - self.drawn_s > 1:
-            self.drawn_s = now_s
+        passed_s = time.monotonic() - self.drawn_s
+        is_behind = self.following.is_behind()
+        if ((came or printed) and not is_behind) or passed_s > (LEAST_BETWEEN_S if is_behind else 1):
+            self.drawn_s = time.monotonic()
             self.arrange()
-        self.set_timer(HURRY_S if self.following.is_behind() else POLL_S, self.advance)
+        self.set_timer(HURRY_S if is_behind else POLL_S, self.advance)
 
     def arrange(self) -> None:
         """Give room to what there is, and draw it."""
@@ -125,14 +125,11 @@ class Live(App[None]):
         self.panel("lanes").display = bool(rows) and not (
             self.shows_output or self.is_large or self.shows_system
         )
-        self.panel("charts").display = self.has_charts() and not self.shows_output
-        self.panel("tail").display = not self.is_large
+        has_charts = bool(self.lines()) and not self.shows_output
+        self.panel("charts").display = has_charts
+        self.panel("tail").display = not self.is_large and (self.tail.offset > 0 or not has_charts)
         self.panel("head").styles.height = len(self.draw_head(self.size.width, 0))
         self.redraw()
-
-    def has_charts(self) -> bool:
-        """Tell whether there is anything to draw charts of, or was before it was searched."""
-        return bool(self.lines())
 
     def redraw(self) -> None:
         """Draw every part anew."""

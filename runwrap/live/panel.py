@@ -12,6 +12,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 RULE = "bright_black"
+# Where the panels stand; the rest of their heights follows from what there is.
+SHEET = """
+Screen { layout: vertical; overflow: hidden; }
+Panel { width: 1fr; }
+#head, #lanes { height: auto; }
+#charts { height: 3fr; }
+#tail { height: 2fr; min-height: 3; }
+#keys { height: 1; }
+#search { height: 1; border: none; padding: 0 1; display: none; }
+"""
 
 
 class Panel(Widget):

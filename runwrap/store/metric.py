@@ -27,16 +27,16 @@ class Metrics:
         self.by_hand: list[str] = document.get("by_hand", [])
         self.kept: dict[str, str] = {}
 
-    def take(self, name: str, value: object) -> None:
-        """Take one more point of a metric."""
+    def take(self, name: str, value: object) -> float | None:
+        """Take one more point of a metric, and return the number that it is, if it is one."""
         entry = self.history.get(name)
+        number = number_of(value)
         if entry is None:
             if len(self.history) >= MOST_NAMES:
-                return
+                return number
             entry = self.history[name] = {"count": 0}
         entry["count"] += 1
         entry["last"] = value
-        number = number_of(value)
         if number is not None and number - number == 0:
             spread(entry, number)
         rule = self.kept.get(name) or self.rule_of(name)
@@ -44,6 +44,7 @@ class Metrics:
             self.summary[name] = value
         elif rule != "none":
             self.summarise(name, entry, rule)
+        return number
 
     def define(self, name: str, rule: Facts) -> None:
         """Take how a metric, or all that a pattern means, are to be read."""
@@ -87,6 +88,8 @@ class Metrics:
 
 def number_of(value: object) -> float | None:
     """Return the number that a value is, NaN and the infinities among them; None where it is none."""
+    if type(value) is float:
+        return value
     number = WORDS.get(value) if isinstance(value, str) else value
     if isinstance(number, bool) or not isinstance(number, (int, float)):
         return None

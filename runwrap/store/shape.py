@@ -21,17 +21,34 @@ def add(shape: Shape, position: int, number: float | None, most: int) -> None:
     """Take one more point in, in any order, into so many buckets at most; None is one without a number."""
     buckets = shape["buckets"]
     place = position >> shape["shift"]
+    bucket = buckets.get(str(place))
+    if bucket is not None:
+        if number is not None:
+            put(bucket, number)
+        return
     first, last = (min(shape["first"], place), max(shape["last"], place)) if buckets else (place, place)
     if last - first >= most:
         coarsen(shape, first, last, most)
         add(shape, position, number, most)
         return
     shape["first"], shape["last"] = first, last
-    bucket = buckets.get(str(place))
-    if bucket is None:
-        bucket = buckets[str(place)] = [None, None, None, 0]
-    if number is not None:
-        join(bucket, [number, number, number, 1])
+    buckets[str(place)] = [None, None, None, 0] if number is None else [number, number, number, 1]
+
+
+def put(bucket: list[Any], number: float) -> None:
+    """Take one number into a bucket; this is what most points come to."""
+    least, greatest, mean, count = bucket
+    if not count:
+        bucket[:] = [number, number, number, 1]
+        return
+    if number < least:
+        bucket[0] = number
+    elif number > greatest:
+        bucket[1] = number
+    count += 1
+    # Halves, as the difference of two numbers may be larger than any number.
+    bucket[2] = mean + (number / 2 - mean / 2) / count * 2
+    bucket[3] = count
 
 
 def coarsen(shape: Shape, first: int, last: int, most: int) -> None:
@@ -55,7 +72,6 @@ def join(bucket: list[Any], other: list[Any]) -> None:
         bucket[:] = other
         return
     count = bucket[3] + other[3]
-    # Halves, as the difference of two numbers may be larger than any number.
     mean = bucket[2] + (other[2] / 2 - bucket[2] / 2) * (other[3] / count) * 2
     bucket[:] = [min(bucket[0], other[0]), max(bucket[1], other[1]), mean, count]
 

@@ -26,7 +26,7 @@ MOST_LISTED = 10_000
 # Of this fact each record tells of more.
 MASKED = "masked"
 # Metrics whose shape is kept, in so many buckets, to be shown as a line of text.
-MOST_SHAPES, SHAPE_BUCKETS = 100, 64
+MOST_SHAPES, SHAPE_BUCKETS = 30, 64
 LAST_PID = 2**31 - 1
 
 
@@ -111,8 +111,8 @@ class RunView:
         if type(data.get("step")) is int and not data.get("rank"):
             self.document["last_step"] = data["step"]
         for name, value in table(data["values"]).items():
-            self.points.take(clean_text(name), clean(value))
-            self.draw(clean_text(name), number_of(value))
+            called = clean_text(name)
+            self.draw(called, self.points.take(called, clean(value)))
 
     def draw(self, name: str, number: float | None) -> None:
         """Take one more point into the shape of a metric; what is no number leaves no trace."""

@@ -107,8 +107,8 @@ def test_runs_are_listed_by_project_and_tag_newest_first(bench) -> None:
     assert listed(bench, "--tag", "a", "--tag", "b") == ["four", "two"]
     assert listed(bench, "--project", "p", "--tag", "a", "--limit", "1") == ["four"]
     head, *rows = [line.split("\t") for line in bench.verb("runs").splitlines()]
-    assert head == ["run", "name", "project", "state", "started", "duration", "tags", "command"]
-    assert [(row[1], row[2], row[3], row[6], row[7]) for row in rows] == [
+    assert head == ["run", "name", "project", "state", "started", "duration", "tags", "cause", "command"]
+    assert [(row[1], row[2], row[3], row[6], row[8]) for row in rows] == [
         ("four", "p", "finished", "a b", "true"),
         ("three", "p", "finished", "b", "true"),
         ("two", "q", "finished", "a b", "true"),

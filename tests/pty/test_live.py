@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pyte
 import pytest
-from terminal import Desk, Terminal, is_bare, wait_until
+from terminal import Desk, Shell, Terminal, is_bare, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -147,3 +147,16 @@ def test_a_project_narrows_down_where_to_look(desk: Desk) -> None:
 def test_no_other_verb_waits_for_the_library_that_draws(desk: Desk) -> None:
     code = "import sys; from runwrap.cli.app import main; main(['show', 'otter']); sys.exit('textual' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], env=desk.environ, capture_output=True, check=True)
+
+
+def test_stopped_and_brought_back_it_draws_all_of_the_screen_again(desk: Desk) -> None:
+    with Shell(desk.wrapper, desk.folder.parent) as shell:
+        shell.start("TERM=xterm $W live otter", "otter")
+        shell.expect("q.* quit")
+        shell.press("Z")
+        shell.expect("Stopped")
+        assert shell.prompt() == 128 + signal.SIGSTOP
+        shell.start("fg", "otter")
+        shell.expect("q.* quit")
+        shell.send("q")
+        assert shell.prompt() == 0

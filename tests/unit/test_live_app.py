@@ -106,6 +106,7 @@ def test_what_comes_is_shown_while_the_run_goes_on(run: Run) -> None:
 
 def test_a_chart_can_be_chosen_enlarged_pinned_and_searched_for(run: Run) -> None:
     for step in range(3):
+        run.prints(b"x\n")
         run.row(step, **{f"m{number:02}": float(step * number) for number in range(40)})
 
     async def act(pilot: Pilot[None]) -> None:
@@ -154,6 +155,7 @@ def test_the_output_can_be_read_back_and_stays_where_one_reads(run: Run) -> None
 
 def test_all_that_was_sampled_can_be_looked_at(run: Run) -> None:
     run.row(1, loss=1.0)
+    run.prints(b"x\n")
     run.journal.append(
         "system",
         {"values": {f"host_cpu_percent/{core}": core for core in range(8)} | {"host_load_1min": 2.5}},

@@ -122,3 +122,34 @@ def test_a_run_in_progress_lasts_until_now(value: float) -> None:
     assert view.state == "running"
     assert view.duration_s is not None
     assert view.duration_s > value
+
+
+def test_show_draws_each_metric_in_its_line() -> None:
+    view = RunView("/root/project/run")
+    for step, value in enumerate([1.0, 2, "NaN", 4, "Infinity", 8]):
+        view.apply(Record(1, 1.0, "history", {"step": step, "values": {"loss": value, "\x1b[2J": value}}))
+    view.apply(Record(1, 1.0, "history", {"step": 9, "values": {"text": "x"}}))
+    view.apply(Record(2, 1.0, "system", {"values": {"gpu_power_w/0": 250.0, "host_cpu_percent/0": 1}}))
+    usage = {"cpu_percent_mean": 87.0, "gpu_idle_share": 0.25}
+    view.apply(Record(3, 1.0, "fact", {"name": "usage", "value": usage}))
+    view.apply(Record(3, 1.0, "fact", {"name": "energy", "value": {"total_kwh": 0.5, "estimate": True}}))
+    titled = dict(show.sections(view))
+    assert titled["history"][0].split() == [
+        "loss",
+        "▁▂",
+        "▄",
+        "█",
+        "last",
+        "8",
+        "min",
+        "1",
+        "max",
+        "8",
+        "6",
+        "points",
+    ]
+    assert titled["history"][2].split() == ["text", "1", "point"]
+    assert titled["system"] == ["gpu_power_w/0  last 250 W  mean 250 W  max 250 W"]
+    assert {"usage     cpu 87 % mean, gpu idle 25 %", "energy    0.5 kWh (estimate)"} <= set(
+        show.overview(view)
+    )
