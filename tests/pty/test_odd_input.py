@@ -22,7 +22,7 @@ pytestmark = pytest.mark.timeout(120)
 
 # What could move a cursor, set a title, hide or turn around what follows, or end a line.
 CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2028\u2029]")
-HOSTILE = "\x1b]0;title\x07\x1b[2J\r\n\t../../etc/\u202epasswd\u2028$(touch ran)`'\""
+HOSTILE = "\x1b]0;title\x07\x1b[2J\r\n\t../../etc/\u202eshadow\u2028$(touch ran)`'\""
 NOT_UTF8 = [b"a\xff\xfeb", b"\xc3(", b"caf\xe9", b"\xed\xa0\x80", b"plain", b""]
 
 
