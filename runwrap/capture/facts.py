@@ -162,7 +162,9 @@ def code(request: Request) -> Found:
     value: dict[str, object] = {"script": path, "path": None}
     if content and len(content) <= SCRIPT_SIZE_BYTES and b"\0" not in content and not is_changed:
         name = artifact.plain_name(os.path.basename(path))
-        yield "file", artifact.write_inside(request.files_dir, CAPTURED, name, content)
+        kept = request.mask(content)
+        value |= {"masked": True} if kept != content else {}
+        yield "file", artifact.write_inside(request.files_dir, CAPTURED, name, kept)
         value["path"] = f"{CAPTURED}/{name}"
     yield fact("code", value)
 
@@ -181,6 +183,7 @@ def locks(request: Request) -> Found:
         name = os.path.basename(path)
         content = small_file.read_bytes(path, LOCK_SIZE_BYTES + 1) if name not in kept else b""
         if content and len(content) <= LOCK_SIZE_BYTES:
+            content = request.mask(content)
             yield "file", artifact.write_inside(request.files_dir, CAPTURED, name, content)
             kept[name] = path
     if kept:
