@@ -58,7 +58,8 @@ def main() -> None:
     end_read, end_write = os.pipe()
     start_s = time.process_time()
     sampler.gpus.start()
-    while "STANDIN_NVML" in os.environ and not sampler.gpus.is_sampling:
+    while "STANDIN_NVML" in os.environ and not sampler.gpus.take():
+        sampler.gpus.ask(set())
         time.sleep(0.01)
     sampler.sample()  # the first look, which finds everything
     start_s = time.process_time() - start_s
