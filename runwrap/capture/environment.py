@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from runwrap.capture.address import without_credentials
 from runwrap.capture.small_file import read_bytes
 
 TYPE_CHECKING = False
@@ -46,22 +47,8 @@ FAMILIES = """
 VARIABLE_COUNT = 500
 LONG_VALUE_LENGTH = 4096
 SECRET_PARTS = ("SECRET", "PASSWORD", "PASSWD", "PASSPHRASE", "CREDENTIAL", "APIKEY")
-SECRET_ENDS = (
-    *(
-        "TOKEN",
-        "TOKENS",
-        "KEY",
-        "KEYS",
-        "AUTH",
-        "JWT",
-        "COOKIE",
-        "PASS",
-        "PWD",
-        "DSN",
-        "PRIVATE",
-        "SIGNATURE",
-    ),
-    *("SESSION", "CERT"),
+SECRET_ENDS = tuple(
+    "TOKEN TOKENS KEY KEYS AUTH JWT COOKIE PASS PWD DSN PRIVATE SIGNATURE SESSION CERT".split()  # noqa: SIM905  # read easily
 )
 OTHERS = ("TF_VAR_",)  # Terraform's, and anything may be in there
 CONTAINERS = (
@@ -144,14 +131,8 @@ def is_secret(name: str) -> bool:
 def shown(value: str) -> str:
     """Return a value without the user and the password of an address in it, and not too long."""
     words = value[: 4 * LONG_VALUE_LENGTH].split(" ")
-    clean = " ".join(without_user(word) for word in words)
+    clean = " ".join(without_credentials(word) if "://" in word else word for word in words)
     return clean if len(clean) <= LONG_VALUE_LENGTH else clean[:LONG_VALUE_LENGTH] + "…"
-
-
-def without_user(word: str) -> str:
-    """Take from an address all that stands before the last @."""
-    scheme, mark, rest = word.partition("://")
-    return scheme + mark + rest.rpartition("@")[2] if mark else word
 
 
 def container(environ: Mapping[str, str]) -> str | None:

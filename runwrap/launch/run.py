@@ -134,8 +134,9 @@ class Launch:
         failure = os.read(failure_read, 16)
         self.finish(outcome, keeper, failure)
         ends_s = time.monotonic() + ASIDE_WAIT_S
-        for pid in [collector, *([sampler.pid] if sampler else [])]:
-            reap(pid, max(0.0, ends_s - time.monotonic()))
+        reap(collector, ASIDE_WAIT_S)
+        if sampler:
+            sampler.wait(max(0.0, ends_s - time.monotonic()))
         self.synced.acquire(timeout=SYNC_WAIT_S)
         if snapshot is not None:
             reap(snapshot.diff.pid, 0)

@@ -36,6 +36,11 @@ def script(bench: Bench, text: str, status: int = 0, *, begin: str = BEGIN, **en
     return b""
 
 
+def left_running(bench: Bench, **options: Any) -> subprocess.Popen[bytes]:
+    """Start the script with no runwrap around it."""
+    return subprocess.Popen([sys.executable, "s.py"], cwd=bench.folder, env=bench.environ, **options)
+
+
 def the_run(bench: Bench) -> dict[str, Any]:
     bench.settle()
     return bench.shown("latest")
@@ -137,13 +142,7 @@ print("unharmed")
 
 def test_ctrl_c_reaches_the_script_and_not_the_record(bench: Bench) -> None:
     bench.desk.script("s.py", BEGIN + "import desk\ndesk.tell('here')\ntime.sleep(60)")
-    process = subprocess.Popen(
-        [sys.executable, "s.py"],
-        cwd=bench.folder,
-        env=bench.environ,
-        stderr=subprocess.DEVNULL,
-        process_group=0,
-    )
+    process = left_running(bench, stderr=subprocess.DEVNULL, process_group=0)
     bench.desk.told("here")
     os.killpg(process.pid, signal.SIGINT)
     process.wait(timeout=60)
@@ -248,13 +247,7 @@ desk.wait_for("said")
 
 def test_nothing_of_the_script_is_held(bench: Bench) -> None:
     bench.desk.script("s.py", BEGIN + "import desk\nfor fd in (1, 2): os.close(fd)\ndesk.wait_for('end')")
-    process = subprocess.Popen(
-        [sys.executable, "s.py"],
-        cwd=bench.folder,
-        env=bench.environ,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    )
+    process = left_running(bench, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     assert process.stdout is not None
     with process.stdout:
         assert process.stdout.read() == b""  # its end is seen though the script and its collector live
@@ -285,7 +278,7 @@ def test_the_interpreter_of_the_script_is_looked_at(bench: Bench) -> None:
 
 def test_what_is_going_on_is_seen(bench: Bench) -> None:
     bench.desk.script("s.py", BEGIN + "import desk\ndesk.tell('here')\ndesk.wait_for('end')")
-    process = subprocess.Popen([sys.executable, "s.py"], cwd=bench.folder, env=bench.environ)
+    process = left_running(bench)
     bench.desk.told("here")
     wait_until(lambda: bench.shown("latest")["summary"] == {"loss": 0.5}, "the row is there")
     assert bench.shown("latest")["state"] == "running"

@@ -59,11 +59,11 @@ AT_ONCE_S = 1.0  # on a busy machine
 class Watch:
     """A watch in a process of its own, and the driver that it asks."""
 
-    def __init__(self, folder: Path, library: Path) -> None:
+    def __init__(self, folder: Path, driver: Path) -> None:
         self.answers = folder / "answers"
         self.calls = folder / "calls"
         self.table: dict[str, object] = {}
-        self.library = library
+        self.driver = driver
         self.environ: dict[str, str] = {}
         self.options = {
             "signs": [str(folder)],
@@ -100,7 +100,7 @@ class Watch:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 text=True,
-                env=clean | {"LD_LIBRARY_PATH": str(self.library)} | environ | self.environ,
+                env=clean | {"LD_LIBRARY_PATH": str(self.driver)} | environ | self.environ,
             )
         assert self.process.stdin
         assert self.process.stdout
@@ -438,7 +438,7 @@ def test_a_question_that_never_comes_back_delays_nobody(watch):
 
 
 def test_a_missing_library_is_told_where_a_gpu_is_expected(watch, tmp_path):
-    watch.library = tmp_path / "empty"
+    watch.driver = tmp_path / "empty"
     assert watch.start() == {}
     assert watch.sample() == {}
     assert watch.notices() == [
@@ -459,7 +459,7 @@ def test_where_no_gpu_is_expected_none_is_missed(watch, answers):
 
 
 def test_without_a_sign_of_a_gpu_nothing_is_tried(watch, tmp_path):
-    watch.library = tmp_path / "empty"
+    watch.driver = tmp_path / "empty"
     watch.options["signs"] = ["/no such file"]
     assert watch.start() == {}
     assert watch.sample() == {}
@@ -469,7 +469,7 @@ def test_without_a_sign_of_a_gpu_nothing_is_tried(watch, tmp_path):
 
 
 def test_an_old_driver_says_what_it_can(watch, old_nvml):
-    watch.library = old_nvml
+    watch.driver = old_nvml
     watch.answer(memory=500, reserved=20, power=100_000, temperature=40, reasons=4, processes="7:1")
     values = watch.start()
     assert of_gpu(values, "0").items() >= {

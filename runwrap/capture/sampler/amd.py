@@ -77,11 +77,11 @@ class Card:
 class LibraryCard(Card):
     """A GPU by AMD's library, which knows of some what the files do not say."""
 
-    def __init__(self, label: str, device: str, library: Any, handle: Any) -> None:
+    def __init__(self, label: str, device: str, smi: Any, handle: Any) -> None:
         super().__init__(label, device)
-        self.library = library
+        self.smi = smi
         self.handle = handle
-        self.name = self.name or answer(lambda: library.amdsmi_get_gpu_asic_info(handle)["market_name"])
+        self.name = self.name or answer(lambda: smi.amdsmi_get_gpu_asic_info(handle)["market_name"])
 
     def ask(self) -> Values:
         """Read the files, and ask for what they do not say. Blocks: as long as the library likes."""
@@ -93,25 +93,25 @@ class LibraryCard(Card):
 
     def activity(self) -> Values:
         """Return how busy it is."""
-        found = self.library.amdsmi_get_gpu_activity(self.handle)
+        found = self.smi.amdsmi_get_gpu_activity(self.handle)
         return told(found, gfx_activity=("gpu_percent", 1), umc_activity=("gpu_memory_bandwidth_percent", 1))
 
     def memory(self) -> Values:
         """Return its memory."""
-        found = self.library.amdsmi_get_gpu_vram_usage(self.handle)
+        found = self.smi.amdsmi_get_gpu_vram_usage(self.handle)
         return told(
             found, vram_used=("gpu_memory_used_bytes", MIB), vram_total=("gpu_memory_total_bytes", MIB)
         )
 
     def power(self) -> Values:
         """Return the power that it takes."""
-        found = self.library.amdsmi_get_power_info(self.handle)
+        found = self.smi.amdsmi_get_power_info(self.handle)
         name = ("gpu_power_w", 1)
         return told(found, average_socket_power=name, current_socket_power=name, socket_power=name)
 
     def energy(self) -> Values:
         """Return the energy since the driver was loaded, from steps of some µJ."""
-        found = self.library.amdsmi_get_energy_count(self.handle)
+        found = self.smi.amdsmi_get_energy_count(self.handle)
         steps = found.get("energy_accumulator", found.get("power"))
         return {"gpu_energy_j": steps * found["counter_resolution"] / 1e6}
 
