@@ -14,6 +14,7 @@ from runwrap.errors import RunwrapError, visible
 from runwrap.launch.masking import masked_records
 from runwrap.launch.options import OPTIONS
 from runwrap.launch.say import say
+from runwrap.live.words import bytes_in_words
 from runwrap.secrets.firewall import Firewall
 from runwrap.settings import data_root, load
 from runwrap.store.catalog import complete_runs, find_run
@@ -116,12 +117,7 @@ def age_in_words(started_s: float) -> str:
 
 def size_in_words(size_bytes: object) -> str:
     """Say how large something is, as far as it is known."""
-    if not isinstance(size_bytes, (int, float)):
-        return "-"
-    for name, unit_bytes in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if size_bytes >= unit_bytes:
-            return f"{size_bytes / unit_bytes:.1f} {name}"
-    return f"{size_bytes} bytes"
+    return bytes_in_words(size_bytes) if isinstance(size_bytes, (int, float)) else "-"
 
 
 def duration_in_words(duration_s: float | None) -> str:

@@ -109,6 +109,16 @@ def test_the_gpus_of_the_script_are_recorded(bench: Bench, nvml: Path) -> None:
     assert not [name for name in names if f"`{name}" not in documented]
 
 
+def test_energy_that_no_gpu_tells_is_unknown_and_not_none(bench: Bench, nvml: Path) -> None:
+    answers = bench.folder / "answers"
+    answers.write_text("count 1\nutilisation 40\npower.error 3\nenergy.error 3\n")
+    hold = "import os\nopen('answers', 'a').write(f'0.processes {os.getpid()}:5000\\n')\n"
+    bench.desk.script("s.py", hold + BURN)
+    view = bench.run(*OFTEN, sys.executable, "s.py", LD_LIBRARY_PATH=str(nvml), STANDIN_NVML=str(answers))
+    assert view["facts"]["usage"]["gpus"]["0"]["energy_j"] is None
+    assert view["facts"].get("energy", {"gpu_j": None})["gpu_j"] is None
+
+
 def test_a_gpu_driver_that_hangs_delays_nothing(bench: Bench, nvml: Path) -> None:
     answers = bench.folder / "answers"
     answers.write_text("init.hang 1\n")

@@ -129,7 +129,8 @@ class Sampler:
         gpus = self.gpus.totals()
         usage = self.usage.describe() | ({"gpus": gpus} if gpus else {})
         self.emit("fact", {"name": "usage", "value": usage})
-        gpu_j = sum(self.gpus.accounts[label].energy_j for label in gpus) if gpus else None
+        measured = [used_j for gpu in gpus.values() if isinstance(used_j := gpu["energy_j"], float)]
+        gpu_j = sum(measured) if measured else None
         energy = estimate(self.energy.used_j(), gpu_j, self.sampling.co2_g_per_kwh)
         if energy:
             self.emit("fact", {"name": "energy", "value": energy})
