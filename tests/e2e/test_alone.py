@@ -122,6 +122,7 @@ def test_an_error_looks_as_it_would_without_us(bench: Bench) -> None:
 
 def test_a_killed_collector_leaves_the_script_alone(bench: Bench) -> None:
     text = """
+runwrap.save("s.py")  # answered when all that was said before has been taken
 signal.signal(signal.SIGPIPE, signal.SIG_DFL)
 pid = next(int(pid) for pid in os.listdir("/proc") if pid.isdigit()
            and b"collect\\0--" in open(f"/proc/{pid}/cmdline", "rb").read() and os.getpid() == parent_of(pid))
